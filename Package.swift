@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is compiled with the same strictness (docs/architecture.md, "Layers").
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A library of the distribution behind a system module; each has exactly one importing target.
+func system(_ name: String, pkgConfig: String, apt: String, brew: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt]), .brew([brew])])
+}
+
+/// One of our targets. Arrows only go down: the list is the row "may import" of docs/architecture.md.
+func layer(_ name: String, _ imports: [String] = []) -> Target {
+    .target(
+        name: name,
+        dependencies: imports.map { .target(name: $0) },
+        exclude: ["README.md"],
+        swiftSettings: strict)
+}
+
+func tests(_ name: String, _ imports: [String], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: imports.map { .target(name: $0) },
+        resources: resources,
+        swiftSettings: strict)
+}
+
+let cLibraries: [Target] = [
+    system("CRdKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev", brew: "librdkafka"),
+    system("CVarveSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
+    system("CVarveMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev", brew: "libmicrohttpd"),
+    system("CVarveCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
+    system("CVarveYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev", brew: "libyaml"),
+    system("CVarveNettle", pkgConfig: "nettle", apt: "nettle-dev", brew: "nettle"),
+    system("CVarveZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
+    .target(name: "CVarveChecksum", exclude: ["README.md"]),
+]
+
+let layers: [Target] = [
+    // 0
+    layer("VarveTelemetry"),
+    layer("VarveModel", ["CVarveChecksum", "CVarveNettle"]),
+    layer("VarveIO"),
+    layer("VarveGzip", ["CVarveZlib"]),
+    // 1
+    layer("VarveCore", ["VarveModel"]),
+    layer("RdKafka", ["CRdKafka"]),
+    layer("VarveHTTPServer", ["CVarveMicroHTTPD", "VarveGzip"]),
+    layer("VarveHTTPClient", ["CVarveCurl"]),
+    layer("VarveLog", ["VarveModel", "VarveIO"]),
+    layer("VarveStorage", ["VarveModel", "VarveIO"]),
+    layer("VarveWire", ["VarveModel"]),
+    // 2
+    layer("VarveKafka", ["VarveLog", "RdKafka", "VarveModel", "VarveTelemetry"]),
+    layer("VarveIndexing", ["VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
+    layer("VarveQuery", ["CVarveSQLite", "VarveIndexing", "VarveCore", "VarveStorage", "VarveModel"]),
+    // 3
+    layer(
+        "VarveNode",
+        [
+            "VarveTelemetry", "VarveModel", "VarveIO", "VarveCore", "VarveLog", "VarveStorage", "VarveIndexing",
+            "VarveQuery", "CVarveYAML",
+        ]),
+    // 4
+    layer(
+        "VarveAPI",
+        ["VarveNode", "VarveQuery", "VarveWire", "VarveModel", "VarveHTTPServer", "VarveTelemetry"]),
+    layer("VarveClient", ["VarveWire", "VarveModel", "VarveGzip", "VarveHTTPClient"]),
+    // 5
+    layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery"]),
+    layer("VarveTerminal"),
+    // 6
+    .executableTarget(
+        name: "VarveCommand",
+        dependencies: [
+            "RdKafka", "VarveAPI", "VarveClient", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel",
+            "VarveNode", "VarveStorage", "VarveTelemetry", "VarveTerminal", "VarveWire",
+        ],
+        exclude: ["README.md"],
+        swiftSettings: strict),
+    // never imported by layers 3 to 6
+    layer("VarveTestSupport", ["VarveLog", "VarveStorage", "VarveModel", "VarveIO", "RdKafka", "VarveKafka"]),
+]
+
+let package = Package(
+    name: "varve",
+    products: [
+        .library(name: "Varve", targets: ["Varve"]),
+        .library(name: "VarveKafka", targets: ["VarveKafka"]),
+        .library(name: "VarveClient", targets: ["VarveClient"]),
+        .executable(name: "varve", targets: ["VarveCommand"]),
+    ],
+    targets: cLibraries + layers + []
+)
