@@ -1,0 +1,121 @@
+/// The contract of a log: one totally ordered, append-only sequence of records for one epoch.
+///
+/// **Order.** Every reader sees the same records at the same offsets in the same order, for ever. Offsets rise, may have
+/// gaps and never repeat. The records of one `append` call keep their order; a handle's calls take effect in the order in
+/// which they were made.
+///
+/// **Durability.** `.stored` means durable as far as the implementation can promise: synced to disk (local), accepted by
+/// the brokers that `acks=all` waits for (Kafka), in memory (in-memory). It is still only a report: what *decides* is the
+/// record read back by a tail.
+///
+/// **Definiteness.** `.refused` means certainly not in the log and never will be. `.unknown` means nothing is certain.
+///
+/// **Ownership.** Bytes given and returned are immutable values.
+///
+/// **Concurrency.** Every method may be called from any task at any time; tails are independent of each other.
+/// Cancelling a task that waits in `append` does not take the records back.
+///
+/// **Time.** A record's log time is in milliseconds since 1970, stamped by the log when it accepts the record; it may go
+/// back (a broker's clock), readers clamp it.
+
+public import VarveModel
+
+public protocol Log: Sendable {
+    /// What this log is: kind, topic, cluster; `genesis` and its offset are filled in by who has read them.
+    var reference: LogReference { get }
+
+    /// Largest record in bytes that an append accepts: checked before anything is sent.
+    var recordBytesMax: Int { get }
+
+    /// Appends records in order and waits until each has a definite report or is known to be unknown.
+    /// One result for each record, in order. Never throws: a failure is a result.
+    func append(_ records: [Bytes]) async -> [AppendResult]
+
+    /// First offset still held, and the next offset the log will give. Equal when nothing is held.
+    /// Throws `LOG_UNREACHABLE`, `LOG_MISSING`, `LOG_DENIED`.
+    func range() async throws(VarveError) -> Range<Offset>
+
+    /// The record at `offset`, or the first one behind it; nil when the log holds none there or behind.
+    func read(at offset: Offset) async throws(VarveError) -> LogEntry?
+
+    /// A reader that starts at `offset`, which may be the end. What the log no longer or not yet holds there is found by
+    /// the tail's first `next`: `LOG_GAP` below the start, `LOG_BEHIND` above the end.
+    func tail(from offset: Offset) async throws(VarveError) -> any LogTail
+
+    /// Says that every record below `offset` is in blocks. A local log may forget them; others do nothing.
+    func trim(below offset: Offset) async
+
+    /// Ends every tail, waits for what is in flight, releases files and handles. Idempotent.
+    func close() async
+}
+
+public enum AppendResult: Sendable, Equatable {
+    /// In the log; offset and log time in ms where the log reports them.
+    case stored(offset: Offset?, time: Int64?)
+    /// Certainly not in the log, and never will be.
+    case refused(VarveError)
+    /// May be in the log now or later: only a record decides.
+    case unknown(VarveError)
+}
+
+/// One entry of the log as it is stored.
+public struct LogEntry: Sendable, Equatable {
+    public let offset: Offset
+    /// Milliseconds since 1970, as stored.
+    public let time: Int64
+    public let bytes: Bytes
+
+    public init(offset: Offset, time: Int64, bytes: Bytes) {
+        self.offset = offset
+        self.time = time
+        self.bytes = bytes
+    }
+}
+
+public protocol LogTail: Sendable {
+    /// The next records in order, at least one and as many as are at hand (bounded by some megabytes): waits until there
+    /// is one. Returns nil after `close` or when the task is cancelled. Only durable records are delivered.
+    ///
+    /// Throws `LOG_GAP`, `LOG_BEHIND`, `LOG_CORRUPT`, `LOG_REPLACED`, `LOG_MISSING`, `LOG_DENIED`; while a broker is away
+    /// it waits. After a throw the tail is finished. One caller at a time.
+    func next() async throws(VarveError) -> LogBatch?
+
+    func close() async
+}
+
+public struct LogBatch: Sendable {
+    public let entries: [LogEntry]
+    /// Something happened that may mean another log in this one's place (reconnect, error event): whoever reads must
+    /// prove the log's identity again before it acknowledges anything. The reason, for the log line.
+    public let suspicion: String?
+
+    public init(_ entries: [LogEntry], suspicion: String? = nil) {
+        self.entries = entries
+        self.suspicion = suspicion
+    }
+}
+
+/// Opens, probes and initialises logs of one kind. The program gives a node its providers: the only place that knows
+/// which kinds exist is the composition root.
+public protocol LogProvider: Sendable {
+    /// What stands at this epoch's place: without creating anything.
+    func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence
+
+    /// Opens the log of an epoch. Throws `LOG_MISSING` when there is none; never creates.
+    func open(_ epoch: Epoch) async throws(VarveError) -> any Log
+
+    /// Creates the place of an epoch's log if it is not there (a topic, a directory), ready for its genesis. Many nodes
+    /// may do so at once: that it exists already is success.
+    func create(_ epoch: Epoch) async throws(VarveError)
+
+    /// Whether what this log holds ends with the process (in-memory, embedded broker).
+    var isEphemeral: Bool { get }
+
+    /// Things an operator should know (one broker only, weak settings): shown in the log, status and metrics.
+    var warnings: [String] { get }
+}
+
+public enum LogPresence: Sendable, Equatable {
+    case missing
+    case present
+}
