@@ -70,7 +70,7 @@ public struct LogReference: Sendable, Equatable {
         while fields > 0 {
             switch try reader.unsigned() {
             case 3: reference.genesis = try reader.bytes16()
-            case 4: reference.genesisOffset = try reader.offset()
+            case 4: reference.genesisOffset = try reader.logOffset()
             default: throw reader.fault("an unknown field of a log reference")
             }
             fields -= 1
@@ -80,7 +80,7 @@ public struct LogReference: Sendable, Equatable {
 }
 
 extension CBORReader {
-    mutating func offset() throws(CBORFault) -> Offset {
+    mutating func logOffset() throws(CBORFault) -> Offset {
         let value = try integer()
         guard (0...Offset.highest).contains(value) else { throw fault("no offset") }
         return Offset(value)
