@@ -96,5 +96,7 @@ let package = Package(
         .library(name: "VarveClient", targets: ["VarveClient"]),
         .executable(name: "varve", targets: ["VarveCommand"]),
     ],
-    targets: cLibraries + layers + []
+    targets: cLibraries + layers + [
+        tests("VarveTelemetryTests", ["VarveTelemetry"]),
+    ]
 )
