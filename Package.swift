@@ -98,5 +98,6 @@ let package = Package(
     ],
     targets: cLibraries + layers + [
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
+        tests("RdKafkaTests", ["RdKafka"]),
     ]
 )

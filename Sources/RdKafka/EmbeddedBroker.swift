@@ -1,0 +1,82 @@
+import CRdKafka
+import Synchronization
+
+/// librdkafka's mock cluster: the Kafka protocol over TCP on loopback, within this process.
+///
+/// For development, the demo and tests. It makes no topics by request (`createTopic` here does), does not de-duplicate,
+/// stamps no times (readers see the producer's), and keeps about 5 MiB of a topic.
+package final class EmbeddedBroker: Sendable {
+    /// Cluster ids of embedded brokers begin so.
+    package static let clusterIDPrefix = "mockCluster"
+
+    package let bootstrapServers: String
+    // librdkafka's mock functions take its own lock; `live` guards against use after `close`.
+    private nonisolated(unsafe) let cluster: OpaquePointer
+    private let handle: Handle
+    private let live = Mutex(true)
+
+    package init(brokers: Int = 1) throws(RdKafkaError) {
+        handle = try Handle(RD_KAFKA_PRODUCER, ["log_level": "0"])
+        guard let made = rd_kafka_mock_cluster_new(handle.pointer, Int32(clamping: brokers)) else {
+            handle.destroy()
+            throw RdKafkaError(.invalidArgument, "no embedded broker can be started")
+        }
+        cluster = made
+        bootstrapServers = String(cString: rd_kafka_mock_cluster_bootstraps(made))
+        // From this version of Metadata on the mock honours "do not create", so a missing topic is said to be missing.
+        rd_kafka_mock_set_apiversion(made, 3, 0, 4)
+    }
+
+    deinit { close() }
+
+    package func close() {
+        let wasLive = live.withLock { live in
+            defer { live = false }
+            return live
+        }
+        guard wasLive else { return }
+        rd_kafka_mock_cluster_destroy(cluster)
+        handle.destroy()
+    }
+
+    /// A topic with one partition. That it is there already is success.
+    package func createTopic(_ name: String, replication: Int = 1) throws(RdKafkaError) {
+        let code = call { rd_kafka_mock_topic_create($0, name, 1, Int32(clamping: replication)) }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else {
+            throw RdKafkaError(code)
+        }
+    }
+
+    // MARK: faults, for tests
+
+    /// From now on the topic answers with this error; `noError` ends that.
+    package func setError(_ code: RdKafkaError.Code, ofTopic name: String) {
+        _ = call {
+            rd_kafka_mock_topic_set_error($0, name, rd_kafka_resp_err_t(code.rawValue))
+            return RD_KAFKA_RESP_ERR_NO_ERROR
+        }
+    }
+
+    /// The next requests of this kind (0 Produce, 1 Fetch, 2 ListOffsets, 3 Metadata) fail so, one code each.
+    package func failRequests(kind: Int16, with codes: [RdKafkaError.Code]) {
+        let all = codes.map { rd_kafka_resp_err_t($0.rawValue) }
+        _ = call {
+            rd_kafka_mock_push_request_errors_array($0, kind, all.count, all)
+            return RD_KAFKA_RESP_ERR_NO_ERROR
+        }
+    }
+
+    /// Brokers are numbered from 1.
+    package func setBroker(_ id: Int32, down: Bool) {
+        _ = call { down ? rd_kafka_mock_broker_set_down($0, id) : rd_kafka_mock_broker_set_up($0, id) }
+    }
+
+    /// Every answer of the broker comes this much later.
+    package func setDelay(milliseconds: Int, ofBroker id: Int32) {
+        _ = call { rd_kafka_mock_broker_set_rtt($0, id, Int32(clamping: milliseconds)) }
+    }
+
+    private func call(_ body: (OpaquePointer) -> rd_kafka_resp_err_t) -> rd_kafka_resp_err_t {
+        live.withLock { $0 ? body(cluster) : RD_KAFKA_RESP_ERR__DESTROY }
+    }
+}

@@ -1,0 +1,76 @@
+import CRdKafka
+
+/// One `rd_kafka_t` with its main queue. The owner destroys it, on a thread that may block.
+///
+/// librdkafka's handles, topics and queues may be used from any thread; that is why the pointers may travel
+/// (`@unchecked`). What must not outlive the handle (messages, events, queues, topics) is the owner's to end first.
+struct Handle: @unchecked Sendable {
+    let pointer: OpaquePointer
+    let mainQueue: OpaquePointer
+
+    /// Events are taken from `mainQueue`, lines of the log too: nothing calls back, nothing goes to stderr.
+    init(_ type: rd_kafka_type_t, _ properties: [String: String]) throws(RdKafkaError) {
+        guard let conf = rd_kafka_conf_new() else { throw RdKafkaError(.invalidArgument, "out of memory") }
+        var text = [CChar](repeating: 0, count: 512)
+        // Sorted, so that the same wrong settings give the same message each time.
+        for (name, value) in properties.sorted(by: { $0.key < $1.key }) {
+            guard rd_kafka_conf_set(conf, name, value, &text, text.count) == RD_KAFKA_CONF_OK else {
+                rd_kafka_conf_destroy(conf)
+                throw RdKafkaError(.invalidArgument, "\(name): \(string(text))")
+            }
+        }
+        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG)
+        guard let made = rd_kafka_new(type, conf, &text, text.count) else {
+            rd_kafka_conf_destroy(conf)
+            throw RdKafkaError(.invalidArgument, string(text))
+        }
+        pointer = made
+        mainQueue = rd_kafka_queue_get_main(made)
+        rd_kafka_set_log_queue(made, mainQueue)
+    }
+
+    func topic(_ name: String) throws(RdKafkaError) -> OpaquePointer {
+        guard let topic = rd_kafka_topic_new(pointer, name, nil) else {
+            throw RdKafkaError(rd_kafka_last_error(), "topic \(name)")
+        }
+        return topic
+    }
+
+    func destroy() {
+        rd_kafka_queue_destroy(mainQueue)
+        rd_kafka_destroy(pointer)
+    }
+
+    /// Turns an error or log event into a value; nil for every other kind.
+    func notice(from event: OpaquePointer) -> RdKafkaNotice? {
+        switch rd_kafka_event_type(event) {
+        case RD_KAFKA_EVENT_ERROR:
+            if rd_kafka_event_error_is_fatal(event) != 0 {
+                return RdKafkaNotice(kind: .fatal, error: fatalError() ?? RdKafkaError(.fatal))
+            }
+            let text = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""
+            return RdKafkaNotice(kind: .error, error: RdKafkaError(rd_kafka_event_error(event), text))
+        case RD_KAFKA_EVENT_LOG:
+            var facility: UnsafePointer<CChar>?
+            var text: UnsafePointer<CChar>?
+            var severity: Int32 = 0
+            guard rd_kafka_event_log(event, &facility, &text, &severity) == 0, let text else { return nil }
+            return RdKafkaNotice(
+                kind: .log(severity: severity), error: RdKafkaError(.noError, String(cString: text)))
+        default:
+            return nil
+        }
+    }
+
+    /// What made the handle useless, if it is.
+    func fatalError() -> RdKafkaError? {
+        var text = [CChar](repeating: 0, count: 512)
+        let code = rd_kafka_fatal_error(pointer, &text, text.count)
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : RdKafkaError(code, string(text))
+    }
+}
+
+/// The text in a buffer that a C function filled.
+func string(_ buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
