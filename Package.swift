@@ -99,5 +99,6 @@ let package = Package(
     targets: cLibraries + layers + [
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("RdKafkaTests", ["RdKafka"]),
+        tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
 )

@@ -1,0 +1,47 @@
+// The rules between keys. Each names the key to change.
+
+extension Configuration {
+    struct BrokenRule {
+        var keyPath: String
+        var message: String
+    }
+
+    func brokenRules() -> [BrokenRule] {
+        var broken: [BrokenRule] = []
+        if http.token == nil && !Self.isLoopback(http.host) {
+            broken.append(
+                BrokenRule(
+                    keyPath: "http.token",
+                    message: "token is missing; a host that is not loopback (\(quoted(http.host))) needs one"))
+        }
+        if case .inMemory = log, case .local = storage, !allowEphemeral {
+            broken.append(
+                BrokenRule(
+                    keyPath: "log.allowEphemeral",
+                    message: "an in-memory log over a storage directory loses the log at every stop; "
+                        + "write `log: !InMemory { allowEphemeral: true }` to accept that, or use !Local or !Kafka"))
+        }
+        if query.timeout > query.maxTimeout {
+            broken.append(
+                BrokenRule(
+                    keyPath: "query.timeout",
+                    message: "timeout is \(DurationText.format(query.timeout)), "
+                        + "more than maxTimeout \(DurationText.format(query.maxTimeout))"))
+        }
+        if let frozen = indexer.frozenBytes, frozen < indexer.bytesPerBlock {
+            broken.append(
+                BrokenRule(
+                    keyPath: "indexer.frozenBytes",
+                    message: "frozenBytes is \(SizeText.format(frozen)), less than one block "
+                        + "(bytesPerBlock \(SizeText.format(indexer.bytesPerBlock)))"))
+        }
+        return broken
+    }
+
+    /// Names and addresses that only this machine reaches.
+    static func isLoopback(_ host: String) -> Bool {
+        if host.lowercased() == "localhost" || host == "::1" || host == "[::1]" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+}
