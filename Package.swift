@@ -98,6 +98,7 @@ let package = Package(
     ],
     targets: cLibraries + layers + [
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
+        tests("VarveIOTests", ["VarveIO"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
