@@ -99,6 +99,7 @@ let package = Package(
     targets: cLibraries + layers + [
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("VarveIOTests", ["VarveIO"]),
+        tests("VarveTerminalTests", ["VarveTerminal"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
