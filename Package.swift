@@ -97,6 +97,7 @@ let package = Package(
         .executable(name: "varve", targets: ["VarveCommand"]),
     ],
     targets: cLibraries + layers + [
+        tests("VarveModelTests", ["VarveModel"], resources: [.copy("Fixtures")]),
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
