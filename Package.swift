@@ -102,6 +102,9 @@ let package = Package(
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
         tests("RdKafkaTests", ["RdKafka"]),
+        tests(
+            "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
+            resources: [.copy("Fixtures")]),
         tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
 )
