@@ -97,10 +97,16 @@ let package = Package(
         .executable(name: "varve", targets: ["VarveCommand"]),
     ],
     targets: cLibraries + layers + [
+        tests("VarveModelTests", ["VarveModel"], resources: [.copy("Fixtures")]),
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
+        tests("VarveIOTests", ["VarveIO"]),
+        tests("VarveTerminalTests", ["VarveTerminal"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
+        tests(
+            "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
+            resources: [.copy("Fixtures")]),
         tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
 )

@@ -103,16 +103,16 @@ extension Bytes: CustomStringConvertible {
 /// Lexicographic order of bytes: negative, zero or positive, as `memcmp` has it.
 @usableFromInline
 func compareBytes(_ a: Bytes, _ b: Bytes) -> Int {
-    a.withUnsafeBytes { x in
-        b.withUnsafeBytes { y in
-            let shared = min(x.count, y.count)
-            if shared > 0 {
-                let order = memcmp(x.baseAddress!, y.baseAddress!, shared)
-                if order != 0 { return Int(order) }
-            }
-            return x.count - y.count
-        }
+    a.withUnsafeBytes { x in b.withUnsafeBytes { y in compareRaw(x, y) } }
+}
+
+func compareRaw(_ x: UnsafeRawBufferPointer, _ y: UnsafeRawBufferPointer) -> Int {
+    let shared = min(x.count, y.count)
+    if shared > 0 {
+        let order = memcmp(x.baseAddress!, y.baseAddress!, shared)
+        if order != 0 { return Int(order) }
     }
+    return x.count - y.count
 }
 
 private let hexDigits = Array("0123456789abcdef".utf8)

@@ -85,25 +85,21 @@ public struct CBORWriter: Sendable {
 
     /// The shortest of the three widths that keeps the value; every NaN is the one quiet NaN `f97e00`.
     public mutating func double(_ value: Double) {
-        if value.isNaN {
-            bytes.append(contentsOf: [0xf9, 0x7e, 0x00])
-            return
-        }
-        let single = Float(value)
-        guard Double(single) == value else {
-            bytes.append(0xfb)
-            bytes.append(bigEndian: value.bitPattern)
-            return
-        }
-        if let half = halfBits(of: single) {
-            bytes.append(0xf9)
-            bytes.append(UInt8(truncatingIfNeeded: half >> 8))
-            bytes.append(UInt8(truncatingIfNeeded: half))
-        } else {
-            bytes.append(0xfa)
-            withUnsafeBytes(of: single.bitPattern.bigEndian) { bytes.append(contentsOf: $0) }
+        let (count, bits) = shortestFloat(value)
+        bytes.append(count == 2 ? 0xf9 : count == 4 ? 0xfa : 0xfb)
+        for i in stride(from: count - 1, through: 0, by: -1) {
+            bytes.append(UInt8(truncatingIfNeeded: bits >> (8 * UInt64(i))))
         }
     }
+}
+
+/// The bits of the shortest of the three float formats that keeps the value, and its width: 2, 4 or 8 bytes.
+func shortestFloat(_ value: Double) -> (bytes: Int, bits: UInt64) {
+    if value.isNaN { return (2, 0x7e00) }
+    let single = Float(value)
+    guard Double(single) == value else { return (8, value.bitPattern) }
+    if let half = halfBits(of: single) { return (2, UInt64(half)) }
+    return (4, UInt64(single.bitPattern))
 }
 
 /// The half-precision bits of a float that half precision can hold exactly, else nil.
@@ -127,7 +123,7 @@ private func halfBits(of value: Float) -> UInt16? {
     return sign | UInt16(truncatingIfNeeded: whole >> shift)
 }
 
-private func double(ofHalf bits: UInt16) -> Double {
+func double(ofHalf bits: UInt16) -> Double {
     let magnitude: Double
     let exponent = Int(bits >> 10 & 0x1f)
     let fraction = Double(bits & 0x3ff)
@@ -286,12 +282,12 @@ public struct CBORReader: Sendable {
         case (0, 21): return .bool(true)
         case (0, 22): return .null
         case (0, 23): return .undefined
-        case (2, _): return .double(VarveModel.double(ofHalf: UInt16(truncatingIfNeeded: head.argument)))
-        case (4, _): return .double(Double(Float(bitPattern: UInt32(truncatingIfNeeded: head.argument))))
-        case (8, _): return .double(Double(bitPattern: head.argument))
         default:
+            if let value = shortestDouble(.init(major: 7, extra: head.extra, argument: head.argument)) {
+                return .double(value)
+            }
             offset = start
-            throw fault("an unknown simple value")
+            throw fault(head.extra >= 2 ? "a float longer than needed" : "an unknown simple value")
         }
     }
 

@@ -84,7 +84,12 @@ extension Key: CustomStringConvertible {
 }
 
 extension Bytes {
-    var isUTF8: Bool { utf8 != nil }
+    var isUTF8: Bool {
+        withUnsafeBytes { raw in
+            guard let base = raw.baseAddress else { return true }
+            return VarveModel.isUTF8(base.assumingMemoryBound(to: UInt8.self), raw.count)
+        }
+    }
 }
 
 extension [UInt8] {

@@ -7,7 +7,7 @@
 ///
 /// **Visibility.** What one node has published, every node can read and list from then on.
 ///
-/// **Names.** Relative paths of ASCII letters, digits, `.`, `_` and `-`, parts joined by `/`.
+/// **Names.** Relative paths of ASCII letters, digits, `.`, `_` and `-`, parts joined by `/`; `INTERNAL` for others.
 ///
 /// **Blocking.** Every call may wait for a disk: callers that must not wait run them on a thread of their own.
 ///
@@ -43,8 +43,33 @@ package enum PutOutcome: Sendable, Equatable {
     case different(Bytes)
 }
 
-/// The bytes of one object, mapped or held in memory. Immutable; readable from any thread.
+/// The bytes of one object, mapped or held in memory. Immutable; readable from any thread; at the same address as long
+/// as this is held.
 package protocol ObjectContents: Sendable {
     var count: Int { get }
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R
+}
+
+/// Whether `name` is a name of the contract above: it cannot lead out of a directory.
+package func isObjectName(_ name: some StringProtocol) -> Bool {
+    name.utf8.split(separator: 0x2f, omittingEmptySubsequences: false).allSatisfy { part in
+        !part.isEmpty && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
+            && part.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f: true
+                default: false
+                }
+            }
+    }
+}
+
+func requireObjectName(_ name: String) throws(VarveError) {
+    guard isObjectName(name) else { throw VarveError(.internal, "\"\(name)\" is no name of a stored object") }
+}
+
+/// A prefix to list: nothing, or a name and `/`.
+func requirePrefix(_ prefix: String) throws(VarveError) {
+    guard prefix.isEmpty || (prefix.hasSuffix("/") && isObjectName(prefix.dropLast())) else {
+        throw VarveError(.internal, "\"\(prefix)\" is no prefix of stored objects")
+    }
 }

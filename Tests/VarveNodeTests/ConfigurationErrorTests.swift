@@ -235,4 +235,49 @@ struct ConfigurationErrorTests {
                 == "CONFIG_INVALID: expected an integer from 0 to 65535, found the text 'eighty' (at node.yaml:2 http.port)"
         )
     }
+
+    @Test("no file whatever ends the process: thousands of damaged ones are read or refused")
+    func damaged() {
+        let whole = Array(
+            """
+            # comment
+            log: !Kafka
+              bootstrapServers: !Env S
+              topic: "varve-log"
+              pollDuration: PT1.5S
+            storage: !Local { path: 'a b', }
+            indexer: {rowsPerBlock: 10, bytesPerBlock: 32MiB}
+            http: {port: 0, token: |
+              text}
+            """.utf8)
+        var random: UInt64 = 4
+        func next(_ below: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((random >> 33) % UInt64(below))
+        }
+        let hard: [UInt8] =
+            Array("\u{0}\t\n :-?[]{},&*!|>'\"%@`~<=\u{7f}".utf8) + [0xff, 0xef, 0xbb, 0xbf, 0xc3, 0xe2, 0x80]
+        var refused = 0
+        for _ in 0..<3000 {
+            var bytes = whole
+            for _ in 0...next(4) {
+                let index = next(bytes.count)
+                switch next(3) {
+                case 0: bytes[index] = hard[next(hard.count)]
+                case 1: bytes.insert(hard[next(hard.count)], at: index)
+                default: bytes.removeSubrange(index..<min(bytes.count, index + 1 + next(8)))
+                }
+                if bytes.isEmpty { bytes = whole }
+            }
+            do { _ = try Configuration.parse(yaml: bytes, path: "n.yaml", environment: ["S": "a:1"]) } catch {
+                refused += 1
+                #expect(error.code == .configInvalid)
+                #expect(error.at?.hasPrefix("n.yaml:") == true)
+                let text = error.description.unicodeScalars
+                #expect(
+                    text.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "\(error.description.debugDescription)")
+            }
+        }
+        #expect(refused > 1000)
+    }
 }

@@ -126,6 +126,14 @@ struct ConfigurationTests {
         let error = #expect(throws: VarveError.self) { try open.validate() }
         #expect(error?.code == .configInvalid)
         #expect(error?.at == "http.token")
+        for (wrong, at) in [
+            (Configuration(http: HTTPConfiguration(port: 65_536)), "http.port"),
+            (Configuration(log: .local(LocalLogConfiguration(path: ""))), "log.path"),
+            (Configuration(log: .kafka(KafkaLogConfiguration(bootstrapServers: "a:1", topic: "a b"))), "log.topic"),
+            (Configuration(query: QueryConfiguration(timeout: .seconds(-1))), "query.timeout"),
+        ] {
+            #expect(#expect(throws: VarveError.self) { try wrong.validate() }?.at == at)
+        }
     }
 
     @Test("a file that is not there is told apart from one that is wrong")

@@ -1,4 +1,5 @@
-// The rules between keys. Each names the key to change.
+// The rules of a whole configuration: what each key allows, for those made in code, and the rules between keys.
+// Each names the key to change.
 
 extension Configuration {
     struct BrokenRule {
@@ -8,6 +9,11 @@ extension Configuration {
 
     func brokenRules() -> [BrokenRule] {
         var broken: [BrokenRule] = []
+        for section in ConfigurationSchema.sections {
+            for field in section.variants.first(where: { $0.isChosen(self) })?.fields ?? [] where !field.allows(self) {
+                broken.append(BrokenRule(keyPath: "\(section.key).\(field.key)", message: "expected \(field.expected)"))
+            }
+        }
         if http.token == nil && !Self.isLoopback(http.host) {
             broken.append(
                 BrokenRule(

@@ -1,12 +1,30 @@
 // The vocabulary the schema is written in: kinds of values, keys, sections.
 
-/// What a key takes: how it is read, what to say when it is something else, how a default is shown.
+/// What a key takes: how it is read, which values it allows, what to say otherwise, how a default is shown.
 struct ValueKind<Value: Sendable>: Sendable {
     /// After "expected": `an integer from 0 to 65535`.
     var expected: String
-    /// nil when the scalar is not of this kind. Paths need the source's directory.
-    var read: @Sendable (ResolvedScalar, ConfigurationSource) -> Value?
+    /// Holds for values from code as well.
+    var allows: @Sendable (Value) -> Bool
     var show: @Sendable (Value) -> String
+    /// nil when the scalar is of another kind.
+    private let parse: @Sendable (ResolvedScalar, ConfigurationSource) -> Value?
+
+    init(
+        expected: String, allows: @escaping @Sendable (Value) -> Bool = { _ in true },
+        show: @escaping @Sendable (Value) -> String,
+        parse: @escaping @Sendable (ResolvedScalar, ConfigurationSource) -> Value?
+    ) {
+        self.expected = expected
+        self.allows = allows
+        self.show = show
+        self.parse = parse
+    }
+
+    /// nil when the scalar is not what is expected. Paths need the source's directory.
+    func read(_ scalar: ResolvedScalar, _ source: ConfigurationSource) -> Value? {
+        parse(scalar, source).flatMap { allows($0) ? $0 : nil }
+    }
 }
 
 extension ValueKind where Value == String {
@@ -14,65 +32,48 @@ extension ValueKind where Value == String {
     static func text(
         _ expected: String = "a text", fits: @escaping @Sendable (String) -> Bool = { _ in true }
     ) -> Self {
-        ValueKind(expected: expected) { scalar, _ in
-            switch scalar {
-            case .text(let text), .environment(_, let text):
+        ValueKind(
+            expected: expected,
+            allows: { text in
                 !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } && fits(text)
-                    ? text : nil
-            default: nil
-            }
-        } show: {
-            "`\($0)`"
-        }
+            },
+            show: { "`\($0)`" },
+            parse: { scalar, _ in scalar.textual })
     }
 
     /// A relative path starts at the file's directory.
     static var path: Self {
         let plain = text()
-        return ValueKind(expected: "a path") { scalar, source in
+        return ValueKind(expected: "a path", allows: plain.allows, show: plain.show) { scalar, source in
             guard let path = plain.read(scalar, source) else { return nil }
             return path.hasPrefix("/")
                 ? path : source.directory + (path.hasPrefix("./") ? path.dropFirst(2) : path[...])
-        } show: {
-            "`\($0)`"
         }
     }
 }
 
 extension ValueKind where Value == Int {
     static func integer(_ range: ClosedRange<Int>) -> Self {
-        let expected =
-            range.upperBound == .max
-            ? "an integer from \(range.lowerBound)" : "an integer from \(range.lowerBound) to \(range.upperBound)"
-        return ValueKind(expected: expected) { scalar, _ in
-            let value: Int? =
-                switch scalar {
-                case .integer(let value): value
-                case .environment(_, let text):
-                    if case .integer(let value) = ResolvedScalar(plain: text) { value } else { nil }
-                default: nil
-                }
-            return value.flatMap { range.contains($0) ? $0 : nil }
-        } show: {
-            "`\($0)`"
+        ValueKind(
+            expected: "an integer from \(range.lowerBound) to \(range.upperBound)", allows: range.contains,
+            show: { "`\($0)`" }
+        ) { scalar, _ in
+            switch scalar {
+            case .integer(let value): value
+            case .environment(_, let text):
+                if case .integer(let value) = ResolvedScalar(plain: text) { value } else { nil }
+            default: nil
+            }
         }
     }
 
-    /// At least `least` bytes.
+    /// At least `least` bytes; at most 64 TiB, which guards arithmetic and nobody will meet.
     static func size(from least: Int = 1) -> Self {
-        let range = least...(1 << 46)
-        return ValueKind(expected: "a size of at least \(SizeText.format(least)): bytes, or with kB MB GB KiB MiB GiB")
-        {
-            scalar, _ in
-            let value: Int? =
-                switch scalar {
-                case .integer(let value): value
-                case .text(let text), .environment(_, let text): SizeText.parse(text)
-                default: nil
-                }
-            return value.flatMap { range.contains($0) ? $0 : nil }
-        } show: {
-            "`\(SizeText.format($0))`"
+        ValueKind(
+            expected: "a size of at least \(SizeText.format(least)): bytes, or with kB MB GB KiB MiB GiB",
+            allows: (least...(1 << 46)).contains, show: { "`\(SizeText.format($0))`" }
+        ) { scalar, _ in
+            if case .integer(let value) = scalar { value } else { scalar.textual.flatMap(SizeText.parse) }
         }
     }
 }
@@ -82,42 +83,41 @@ extension ValueKind where Value == Duration {
     static func duration(most: Duration? = nil) -> Self {
         let limit = most.map { ", at most \(DurationText.format($0))" } ?? ""
         let most = most ?? .seconds(3650 * 86_400)
-        return ValueKind(expected: "a duration like PT1S, PT0.1S or P1DT4H, above PT0S\(limit)") { scalar, _ in
-            switch scalar {
-            case .text(let text), .environment(_, let text):
-                DurationText.parse(text).flatMap { $0 > .zero && $0 <= most ? $0 : nil }
-            default: nil
-            }
-        } show: {
-            "`\(DurationText.format($0))`"
-        }
+        return ValueKind(
+            expected: "a duration like PT1S, PT0.1S or P1DT4H, above PT0S\(limit)",
+            allows: { $0 > .zero && $0 <= most },
+            show: { "`\(DurationText.format($0))`" }, parse: { scalar, _ in scalar.textual.flatMap(DurationText.parse) }
+        )
     }
 }
 
 extension ValueKind where Value == Bool {
     static var boolean: Self {
-        ValueKind(expected: "true or false") { scalar, _ in
+        ValueKind(expected: "true or false", show: { "`\($0)`" }) { scalar, _ in
             switch scalar {
             case .boolean(let value): value
             case .environment(_, "true"): true
             case .environment(_, "false"): false
             default: nil
             }
-        } show: {
-            "`\($0)`"
         }
     }
 }
 
 extension ValueKind where Value: RawRepresentable<String> & CaseIterable {
     static var choice: Self {
-        ValueKind(expected: "one of " + Value.allCases.map(\.rawValue).joined(separator: ", ")) { scalar, _ in
-            switch scalar {
-            case .text(let text), .environment(_, let text): Value(rawValue: text)
-            default: nil
-            }
-        } show: {
-            "`\($0.rawValue)`"
+        ValueKind(
+            expected: "one of " + Value.allCases.map(\.rawValue).joined(separator: ", "), show: { "`\($0.rawValue)`" },
+            parse: { scalar, _ in scalar.textual.flatMap(Value.init) })
+    }
+}
+
+extension ResolvedScalar {
+    /// A text of the file or of the environment.
+    fileprivate var textual: String? {
+        switch self {
+        case .text(let text), .environment(_, let text): text
+        default: nil
         }
     }
 }
@@ -138,6 +138,8 @@ struct ConfigurationField: Sendable {
     var isSecret = false
     /// False when the scalar is not what is expected; then nothing is changed.
     var read: @Sendable (ResolvedScalar, ConfigurationSource, inout Configuration) -> Bool
+    /// Whether a configuration made in code has an allowed value here.
+    var allows: @Sendable (Configuration) -> Bool
 
     /// A key with a default.
     static func key<Value>(
@@ -155,24 +157,27 @@ struct ConfigurationField: Sendable {
         default text: String, secret: Bool = false, _ help: String
     ) -> Self {
         ConfigurationField(
-            key: key, expected: kind.expected, help: help, fallback: .shown { _ in text }, isSecret: secret
-        ) { scalar, source, configuration in
-            guard let value = kind.read(scalar, source) else { return false }
-            configuration[keyPath: place] = value
-            return true
-        }
+            key: key, expected: kind.expected, help: help, fallback: .shown { _ in text }, isSecret: secret,
+            read: { scalar, source, configuration in
+                guard let value = kind.read(scalar, source) else { return false }
+                configuration[keyPath: place] = value
+                return true
+            },
+            allows: { $0[keyPath: place].map(kind.allows) ?? true })
     }
 
     static func required<Value>(
         _ key: String, _ place: any WritableKeyPath<Configuration, Value> & Sendable, _ kind: ValueKind<Value>,
         _ help: String
     ) -> Self {
-        ConfigurationField(key: key, expected: kind.expected, help: help, fallback: .required) {
-            scalar, source, configuration in
-            guard let value = kind.read(scalar, source) else { return false }
-            configuration[keyPath: place] = value
-            return true
-        }
+        ConfigurationField(
+            key: key, expected: kind.expected, help: help, fallback: .required,
+            read: { scalar, source, configuration in
+                guard let value = kind.read(scalar, source) else { return false }
+                configuration[keyPath: place] = value
+                return true
+            },
+            allows: { kind.allows($0[keyPath: place]) })
     }
 }
 
@@ -187,6 +192,8 @@ struct ConfigurationSection: Sendable {
         var unsupported: [String] = []
         /// Makes the configuration one of this variant, with its defaults.
         var choose: @Sendable (inout Configuration) -> Void = { _ in }
+        /// Whether a configuration is of this variant.
+        var isChosen: @Sendable (Configuration) -> Bool = { _ in true }
     }
 
     var key: String

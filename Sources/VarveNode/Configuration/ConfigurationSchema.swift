@@ -14,7 +14,8 @@ enum ConfigurationSchema {
             .init(
                 tag: "!InMemory", help: "The default. One node, gone with its process.",
                 fields: [.key("allowEphemeral", \.allowEphemeral, .boolean, ephemeral)],
-                choose: { $0.log = .inMemory }),
+                choose: { $0.log = .inMemory },
+                isChosen: { if case .inMemory = $0.log { true } else { false } }),
             .init(
                 tag: "!Local", help: "A directory of one node; every record is durable before it is answered.",
                 fields: [
@@ -27,7 +28,8 @@ enum ConfigurationSchema {
                         "Longest sleep of a reader that waits for new entries."),
                     .optional("epoch", \.localLog.epoch, .integer(0...32_767), default: "what storage records", epoch),
                 ],
-                choose: { $0.log = .local(LocalLogConfiguration(path: "")) }),
+                choose: { $0.log = .local(LocalLogConfiguration(path: "")) },
+                isChosen: { if case .local = $0.log { true } else { false } }),
             .init(
                 tag: "!Kafka", help: "One topic per epoch on Apache Kafka, shared by all nodes.",
                 fields: [
@@ -53,7 +55,8 @@ enum ConfigurationSchema {
                     .key("allowEphemeral", \.allowEphemeral, .boolean, ephemeral),
                 ],
                 unsupported: ["propertiesFile", "propertiesMap", "clusters"],
-                choose: { $0.log = .kafka(KafkaLogConfiguration(bootstrapServers: "", topic: "")) }),
+                choose: { $0.log = .kafka(KafkaLogConfiguration(bootstrapServers: "", topic: "")) },
+                isChosen: { if case .kafka = $0.log { true } else { false } }),
         ])
 
     private static let storage = ConfigurationSection(
@@ -62,11 +65,13 @@ enum ConfigurationSchema {
             .init(
                 tag: "!InMemory", help: "The default. Gone with the process; the log is read from its start.",
                 fields: [],
-                choose: { $0.storage = .inMemory }),
+                choose: { $0.storage = .inMemory },
+                isChosen: { if case .inMemory = $0.storage { true } else { false } }),
             .init(
                 tag: "!Local", help: "A directory that all nodes share.",
                 fields: [.required("path", \.storagePath, .path, "The directory.")],
-                choose: { $0.storage = .local(path: "") }),
+                choose: { $0.storage = .local(path: "") },
+                isChosen: { if case .local = $0.storage { true } else { false } }),
         ])
 
     private static let indexer = ConfigurationSection(

@@ -1,0 +1,213 @@
+/// The objects of a database by their meaning: FORMAT, epoch records, manifests, block files.
+///
+/// What is read is checked: names agree with contents, and the chains of digests (epoch records; the first of them and
+/// the manifests) have no hole and no other link. Names and bytes: docs/storage-format.md.
+
+package import VarveModel
+
+package struct BlockStore: Sendable {
+    package let objects: any ObjectStore
+
+    package init(_ objects: any ObjectStore) { self.objects = objects }
+
+    /// An epoch record as it stands in the store.
+    package struct StoredEpoch: Sendable, Equatable {
+        package var record: EpochRecord
+        /// SHA-256 of its bytes: what the next one, and the first manifest, name as the previous.
+        package var digest: Digest
+
+        package init(_ record: EpochRecord) {
+            self.record = record
+            digest = Digest(of: record.encoded())
+        }
+    }
+
+    package struct StoredManifest: Sendable, Equatable {
+        package var manifest: Manifest
+        package var digest: Digest
+
+        package init(_ manifest: Manifest) {
+            self.manifest = manifest
+            digest = Digest(of: manifest.encoded())
+        }
+    }
+
+    // MARK: Names
+
+    package static let formatName = "FORMAT"
+
+    package static func epochName(_ epoch: Epoch) -> String { "epochs/e\(hexNumber(epoch.number, 4)).cbor" }
+
+    package static func manifestName(_ epoch: Epoch, _ number: BlockNumber) -> String {
+        "blocks/e\(hexNumber(epoch.number, 4))/b\(hexNumber(number.value, 16)).cbor"
+    }
+
+    /// The number in `<prefix><digits hex>.cbor`, lower case; nil for any other name.
+    private static func number(in name: String, after prefix: String, digits: Int) -> UInt64? {
+        guard name.hasPrefix(prefix), name.hasSuffix(".cbor") else { return nil }
+        let text = name.dropFirst(prefix.count).dropLast(5)
+        guard text.utf8.count == digits, let number = UInt64(text, radix: 16), hexNumber(number, digits) == text else {
+            return nil
+        }
+        return number
+    }
+
+    // MARK: FORMAT
+
+    /// nil when the store is empty (or not the one that was meant).
+    package func readFormat() throws(VarveError) -> StorageFormat? {
+        guard let bytes = try objects.get(Self.formatName) else { return nil }
+        do throws(CBORFault) {
+            return try StorageFormat.decode(bytes)
+        } catch {
+            throw corrupt(Self.formatName, error, "nothing was read or written")
+        }
+    }
+
+    /// The format that holds from now on: `format`, or the one that another node published first.
+    package func publishFormat(_ format: StorageFormat) throws(VarveError) -> StorageFormat {
+        switch try objects.putIfAbsent(Self.formatName, format.encoded()) {
+        case .created, .identical: return format
+        case .different(let bytes):
+            do throws(CBORFault) {
+                return try StorageFormat.decode(bytes)
+            } catch {
+                throw corrupt(Self.formatName, error, "nothing was read or written")
+            }
+        }
+    }
+
+    // MARK: Epoch records
+
+    /// All epochs from 0 on. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`.
+    package func epochRecords() throws(VarveError) -> [StoredEpoch] {
+        let newest = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
+        guard let newest else { return [] }
+        guard newest <= Epoch.highest else { throw broken("epochs/", "an epoch above \(Epoch.highest) is recorded") }
+        var epochs: [StoredEpoch] = []
+        for number in 0...Int(newest) {
+            let epoch = Epoch(number)!
+            guard let stored = try epochRecord(epoch) else {
+                throw broken(Self.epochName(epoch), "it is missing, though epoch \(newest) is recorded")
+            }
+            guard stored.record.parent == epochs.last?.digest ?? .zero else {
+                throw broken(Self.epochName(epoch), "it does not follow the record before it")
+            }
+            epochs.append(stored)
+        }
+        return epochs
+    }
+
+    /// One epoch's record, by itself: its place in the chain is not checked.
+    package func epochRecord(_ epoch: Epoch) throws(VarveError) -> StoredEpoch? {
+        let name = Self.epochName(epoch)
+        guard let bytes = try objects.get(name) else { return nil }
+        do throws(CBORFault) {
+            let record = try EpochRecord.decode(bytes)
+            guard record.epoch == epoch else { throw CBORReader(bytes).fault("it is of epoch \(record.epoch)") }
+            return StoredEpoch(record)
+        } catch {
+            throw corrupt(name, error, "blocks and log are not affected")
+        }
+    }
+
+    package func publishEpochRecord(_ record: EpochRecord) throws(VarveError) -> PutOutcome {
+        try objects.putIfAbsent(Self.epochName(record.epoch), record.encoded())
+    }
+
+    // MARK: Manifests
+
+    /// Every manifest on the chain, oldest first. `epochs` are those of `epochRecords`; a manifest numbered above the
+    /// block at which its epoch ended is off the chain. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `STORAGE_FOREIGN`.
+    package func manifests(of epochs: [StoredEpoch], database: DatabaseID) throws(VarveError) -> [StoredManifest] {
+        var chain: [StoredManifest] = []
+        for (i, epoch) in epochs.enumerated() {
+            let prefix = "blocks/e\(hexNumber(epoch.record.epoch.number, 4))/"
+            var newest = try objects.list(prefix).compactMap { Self.number(in: $0, after: prefix + "b", digits: 16) }
+                .max()
+            if i + 1 < epochs.count, let last = newest {
+                let end = epochs[i + 1].record.parentEnd?.block
+                newest = end.map { min($0.value, last) }
+            }
+            let next = chain.last?.manifest.number.next ?? .first
+            guard let newest, newest >= next.value else { continue }
+            // Asked for one by one: a listing taken while blocks are published may lack one that is there.
+            for value in next.value...newest {
+                let number = BlockNumber(value)
+                let name = Self.manifestName(epoch.record.epoch, number)
+                guard let stored = try manifest(epoch.record.epoch, number) else {
+                    throw broken(name, "it is missing, though block \(newest) is there; blocks before it are intact")
+                }
+                guard stored.manifest.previous == chain.last?.digest ?? epochs[0].digest else {
+                    throw broken(name, "it does not follow the manifest before it; blocks before it are intact")
+                }
+                guard stored.manifest.database == database else {
+                    throw VarveError(
+                        .storageForeign,
+                        "\(name) is of database \(stored.manifest.database.uuidText), this storage is of "
+                            + "\(database.uuidText); nothing was written",
+                        next: "check the storage path")
+                }
+                chain.append(stored)
+            }
+        }
+        return chain
+    }
+
+    /// One manifest by itself: its place in the chain is not checked. nil when it is not there.
+    package func manifest(_ epoch: Epoch, _ number: BlockNumber) throws(VarveError) -> StoredManifest? {
+        let name = Self.manifestName(epoch, number)
+        guard let bytes = try objects.get(name) else { return nil }
+        do throws(CBORFault) {
+            let manifest = try Manifest.decode(bytes)
+            guard manifest.last.epoch == epoch, manifest.number == number else {
+                throw CBORReader(bytes).fault("it is of block \(manifest.number) of epoch \(manifest.last.epoch)")
+            }
+            return StoredManifest(manifest)
+        } catch {
+            throw corrupt(name, error, "blocks before it are intact")
+        }
+    }
+
+    /// Makes the block exist. Its files must be published before.
+    package func publishManifest(_ manifest: Manifest) throws(VarveError) -> PutOutcome {
+        try objects.putIfAbsent(Self.manifestName(manifest.last.epoch, manifest.number), manifest.encoded())
+    }
+
+    // MARK: Block files
+
+    /// Publishes a file. One with these bytes may be there already; other bytes under its name are `BLOCK_CORRUPT`.
+    package func publishFile(_ encoded: EncodedBlockFile) throws(VarveError) {
+        if case .different = try objects.putIfAbsent(encoded.file.name, encoded.bytes) {
+            throw VarveError(
+                .blockCorrupt,
+                "block file \(encoded.file.name) stands in storage with other bytes than its name says; nothing was "
+                    + "overwritten, the block is not published",
+                next: "move that file away")
+        }
+    }
+
+    /// Opens a file that a manifest names, checking its size and SHA-256. Throws `BLOCK_CORRUPT`.
+    package func openFile(_ file: Manifest.File) throws(VarveError) -> BlockFile {
+        guard isObjectName(file.name), let contents = try objects.open(file.name) else {
+            throw VarveError(
+                .blockCorrupt, "block file \(file.name) is missing; other blocks are not affected",
+                next: "restore this file from a backup or another copy of the storage")
+        }
+        return try BlockFile(contents, file)
+    }
+
+    // MARK: Errors
+
+    private func corrupt(_ name: String, _ fault: CBORFault, _ safe: String) -> VarveError {
+        VarveError(
+            .blockCorrupt, "\(name) cannot be read: \(fault); \(safe)",
+            next: "restore this file from a backup or another copy of the storage")
+    }
+
+    private func broken(_ name: String, _ reason: String) -> VarveError {
+        VarveError(
+            .chainBroken, "\(name): \(reason)",
+            next: "restore it from a backup or another copy of the storage")
+    }
+}
