@@ -183,3 +183,12 @@ extension Operation {
         return keys
     }
 }
+
+extension Transaction {
+    /// The request digest of a payload without reading its operations.
+    package static func requestDigest(of payload: Bytes) throws(CBORFault) -> Bytes16 {
+        var reader = CBORReader(payload)
+        guard try reader.map() == 2, try reader.unsigned() == 0 else { throw reader.fault("no transaction") }
+        return try reader.bytes16()
+    }
+}

@@ -6,6 +6,8 @@
 public struct ErrorCode: Sendable, Hashable, CustomStringConvertible {
     public let rawValue: String
     init(_ rawValue: String) { self.rawValue = rawValue }
+    /// A code as it stands in a block or an answer.
+    package init(stored rawValue: String) { self.rawValue = rawValue }
     public var description: String { rawValue }
 
     // Log
@@ -76,6 +78,9 @@ public struct VarveError: Error, Sendable, Equatable, CustomStringConvertible {
     public var next: String?
     /// JSON pointer into the request, or `file:line key.path` of a configuration.
     public var at: String?
+    /// The submission in question and until when it may still be applied, with `UNKNOWN_OUTCOME`.
+    public var id: SubmissionID?
+    public var expiresAt: Instant?
 
     public init(_ code: ErrorCode, _ message: String, next: String? = nil, at: String? = nil) {
         self.code = code

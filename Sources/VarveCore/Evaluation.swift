@@ -1,0 +1,165 @@
+/// Executing a transaction's operations in order, all or nothing, without changing anything yet.
+///
+/// Operations see the effects of the operations before them. What is read of older versions comes from the live index,
+/// the frozen blocks and the adopted blocks, in this order. The result is a list of writes or the reason of the abort.
+
+package import VarveModel
+
+package struct Evaluation {
+    package var requestDigest: Bytes16
+    package var result: Result<[Write], Decision.Failure>
+
+    package struct Write {
+        package var table: TableName
+        package var key: Key
+        package var kind: EffectKind
+        package var document: Bytes?
+        /// Fields the table's catalogue did not have when the transaction was evaluated.
+        package var newFields: [Bytes]
+    }
+}
+
+extension Decision.Failure: Error {}
+
+extension NodeMachine {
+    func evaluate(
+        _ payload: Bytes, _ position: Position, _ blocks: some BlockLookup
+    ) throws(VarveError) -> Evaluation {
+        let transaction: Transaction
+        let digest: Bytes16
+        do throws(CBORFault) {
+            (transaction, digest) = try Transaction.decode(payload)
+        } catch {
+            let failure = Decision.Failure(code: .badRequest, operation: 0, detail: "malformed: \(error)")
+            return Evaluation(requestDigest: Digest(of: payload).first, result: .failure(failure))
+        }
+        var run = Run(machine: self, position: position)
+        for (i, operation) in transaction.operations.enumerated() {
+            if let failure = try run.execute(operation, index: i, blocks) {
+                return Evaluation(requestDigest: digest, result: .failure(failure))
+            }
+        }
+        return Evaluation(requestDigest: digest, result: .success(run.writes))
+    }
+
+    /// One transaction being evaluated.
+    private struct Run {
+        let machine: NodeMachine
+        let position: Position
+        var writes: [Evaluation.Write] = []
+        /// The newest write of each key so far: made when the first operation reads, kept up from then on.
+        private var newest: [TableKey: Int]?
+
+        init(machine: NodeMachine, position: Position) {
+            self.machine = machine
+            self.position = position
+        }
+
+        struct TableKey: Hashable {
+            let table: TableName
+            let key: Key
+        }
+
+        /// Returns why the operation fails, or nil.
+        mutating func execute(
+            _ operation: Operation, index: Int, _ blocks: some BlockLookup
+        ) throws(VarveError) -> Decision.Failure? {
+            func malformed(_ fault: CBORFault) -> Decision.Failure {
+                Decision.Failure(code: .badRequest, operation: index, detail: "malformed document: \(fault)")
+            }
+            switch operation {
+            case .put(let table, let rows):
+                let catalog = machine.catalog[table]
+                writes.reserveCapacity(writes.count + rows.count)
+                for row in rows {
+                    do throws(CBORFault) {
+                        add(table, row.key, .write, row.document, try newFields(row.document, catalog))
+                    } catch { return malformed(error) }
+                }
+            case .patch(let table, let rows):
+                let catalog = machine.catalog[table]
+                for row in rows {
+                    let base = try current(table, row.key, blocks)?.document
+                    do throws(CBORFault) {
+                        try Document.validate(row.document, as: .patch)
+                        let merged = try (base.map(Document.init) ?? .empty).patched(with: Document(row.document)).bytes
+                        add(table, row.key, .write, merged, try newFields(merged, catalog))
+                    } catch { return malformed(error) }
+                }
+            case .delete(let table, let keys):
+                for key in keys { add(table, key, .delete, nil, []) }
+            case .erase(let table, let keys):
+                for key in keys { add(table, key, .erase, nil, []) }
+            case .assert(let table, let key, let condition):
+                let found = try current(table, key, blocks)
+                do throws(CBORFault) {
+                    if let detail = try violated(condition, found, "\(table)/\(key)") {
+                        return Decision.Failure(code: .assertFailed, operation: index, detail: detail)
+                    }
+                } catch { return malformed(error) }
+            }
+            return nil
+        }
+
+        private mutating func add(
+            _ table: TableName, _ key: Key, _ kind: EffectKind, _ document: Bytes?, _ newFields: [Bytes]
+        ) {
+            newest?[TableKey(table: table, key: key)] = writes.count
+            writes.append(
+                Evaluation.Write(table: table, key: key, kind: kind, document: document, newFields: newFields))
+        }
+
+        /// Checks a document and names the fields that are new to its table.
+        private func newFields(_ document: Bytes, _ catalog: FieldCatalog?) throws(CBORFault) -> [Bytes] {
+            try Document.validate(document)
+            var unseen: [Bytes] = []
+            try Document(document).forEachField { name, _ in
+                if catalog?.contains(name) != true { unseen.append(Bytes(Array(name))) }
+            }
+            return unseen
+        }
+
+        /// The document as this operation sees it: nil when it does not exist.
+        private mutating func current(
+            _ table: TableName, _ key: Key, _ blocks: some BlockLookup
+        ) throws(VarveError) -> (document: Bytes, position: Position)? {
+            if newest == nil {
+                var map: [TableKey: Int] = [:]
+                for (i, write) in writes.enumerated() { map[TableKey(table: write.table, key: write.key)] = i }
+                newest = map
+            }
+            if let i = newest?[TableKey(table: table, key: key)] {
+                return writes[i].document.map { ($0, position) }
+            }
+            return try machine.current(table, key, blocks)
+        }
+
+        private func violated(
+            _ condition: Operation.Condition, _ found: (document: Bytes, position: Position)?, _ name: String
+        ) throws(CBORFault) -> String? {
+            switch condition {
+            case .exists(true): return found == nil ? "\(name) does not exist" : nil
+            case .exists(false): return found == nil ? nil : "\(name) exists"
+            case .version(let wanted):
+                guard let found else { return "\(name) does not exist" }
+                return found.position == wanted ? nil : "\(name) is at version \(found.position), not \(wanted)"
+            case .equals(let expected):
+                guard let found else { return "\(name) does not exist" }
+                try Document.validate(expected)
+                return try Document(found.document).matches(Document(expected))
+                    ? nil : "\(name) is not equal in the named fields"
+            }
+        }
+    }
+
+    /// The newest version of a key before the record at hand; nil when it does not exist or was deleted or erased.
+    func current(
+        _ table: TableName, _ key: Key, _ blocks: some BlockLookup
+    ) throws(VarveError) -> (document: Bytes, position: Position)? {
+        for live in [open.live] + frozen.reversed().map(\.live) {
+            guard let entry = live.entry(table, key) else { continue }
+            return entry.newest.flatMap { version in version.document.map { ($0, version.position) } }
+        }
+        return try blocks.newest(table, key).flatMap { stored in stored.document.map { ($0, stored.position) } }
+    }
+}

@@ -1,0 +1,215 @@
+/// The pure core: everything a node decides, as a value.
+///
+/// `step(input)` changes the state and returns effects; the shell around it does the waiting, the log and the files.
+/// There is no clock, no randomness, no I/O and no hash order in here: two machines that are given the same records have
+/// the same state and would write the same bytes, whatever else happens to their processes.
+///
+/// Invariants: `adopted ≤ applied`; frozen blocks are consecutive and end where the open block begins; a record takes
+/// effect whole or, when a step throws, not at all.
+
+package import VarveModel
+
+package struct NodeMachine: Sendable {
+    package let database: DatabaseID
+    package let genesis: GenesisID
+    package let tag: LogTag
+    package internal(set) var settings: Settings
+
+    /// The last applied record, and what it left behind; nil before the genesis.
+    package internal(set) var applied: Position?
+    package internal(set) var logTime: Int64
+    package internal(set) var recordDigest: Digest
+    package internal(set) var effectiveTime: Int64
+    package internal(set) var systemTime: Instant
+    package internal(set) var inputChain: InputChain
+    package internal(set) var effectChain: EffectChain
+
+    package internal(set) var open: OpenBlock
+    package internal(set) var frozen: [FrozenBlock] = []
+    /// The newest adopted block, nil before the first.
+    package internal(set) var adopted: Adopted?
+    /// Digest of what the next manifest to adopt must name as its predecessor.
+    var previous: Digest
+
+    package internal(set) var window: IDWindow
+    package internal(set) var catalog: [TableName: FieldCatalog]
+    /// Length of each catalogue when the open block began.
+    var catalogAtCut: [TableName: Int] = [:]
+    var anchors: Anchors
+    package internal(set) var counters = Counters()
+
+    package struct Adopted: Sendable, Equatable {
+        package var number: BlockNumber
+        package var position: Position
+        package var systemTime: Instant
+        package var digest: Digest
+    }
+
+    /// What was met since this machine began; for metrics, never for decisions.
+    package struct Counters: Sendable, Equatable {
+        package var records: UInt64 = 0
+        package var foreign: UInt64 = 0
+        package var rows: UInt64 = 0
+        package var outcomes: [UInt64] = [0, 0, 0, 0, 0]
+    }
+
+    /// At the beginning of epoch 0: the genesis is the first record to be stepped.
+    /// - Parameter epochRecord: digest of `epochs/e0000`, the first manifest's predecessor.
+    package init(database: DatabaseID, genesis: GenesisID, settings: Settings, epochRecord: Digest) {
+        self.database = database
+        self.genesis = genesis
+        tag = LogTag(database: database, genesis: genesis)
+        self.settings = settings
+        applied = nil
+        logTime = 0
+        recordDigest = .zero
+        effectiveTime = 0
+        systemTime = Instant(microseconds: 0)
+        inputChain = InputChain(.zero)
+        effectChain = EffectChain(.zero)
+        open = OpenBlock(number: .first)
+        previous = epochRecord
+        window = IDWindow(horizon: .zero)
+        catalog = [:]
+        anchors = Anchors()
+    }
+
+    /// Behind an adopted block: the state is what its manifest says, with what older blocks add to it.
+    /// - Parameters:
+    ///   - decisions: those behind the manifest's horizon, in order of position.
+    ///   - catalog: the fields of all tables up to this block.
+    package init(
+        after manifest: Manifest, digest: Digest, genesis: GenesisID, decisions: some Sequence<Decision>,
+        catalog: [TableName: FieldCatalog]
+    ) {
+        database = manifest.database
+        self.genesis = genesis
+        tag = LogTag(database: manifest.database, genesis: genesis)
+        settings = manifest.settings
+        applied = manifest.last
+        logTime = manifest.logTime
+        recordDigest = manifest.recordDigest
+        effectiveTime = manifest.effectiveTime
+        systemTime = manifest.systemTime
+        inputChain = InputChain(manifest.inputChain)
+        effectChain = EffectChain(manifest.effectChain)
+        open = OpenBlock(number: manifest.number.next)
+        adopted = Adopted(
+            number: manifest.number, position: manifest.last, systemTime: manifest.systemTime, digest: digest)
+        previous = digest
+        window = IDWindow(horizon: manifest.horizon)
+        for decision in decisions { window.add(decision, manifest.settings) }
+        self.catalog = catalog
+        catalogAtCut = catalog.mapValues { $0.names.count }
+        anchors = Anchors(manifest.anchors)
+    }
+
+    package enum Input: Sendable {
+        /// Entries of the log, in order, from the one after `applied`.
+        case records(Epoch, [LoggedRecord])
+        /// The manifest that stands in storage for the oldest frozen block, by whoever published it.
+        case published(Manifest, Digest)
+    }
+
+    /// An entry of the log as the machine sees it.
+    package struct LoggedRecord: Sendable {
+        package let offset: Offset
+        package let time: Int64
+        package let bytes: Bytes
+
+        package init(offset: Offset, time: Int64, bytes: Bytes) {
+            self.offset = offset
+            self.time = time
+            self.bytes = bytes
+        }
+    }
+
+    package enum Effect: Sendable {
+        /// A submission's record was read: this is what became of the submission, now or earlier.
+        case decided(Decision)
+        /// A record that decides nothing because its sender had looked too long ago: look again, send again.
+        case void(SubmissionID)
+        /// A barrier or a flush request was read. `cut`: the block it closed, or the one that was newest.
+        case passed(id: Bytes16, at: Position, cut: BlockNumber?)
+        /// A block is complete: write it, publish it, or adopt who did.
+        case cut(FrozenBlock)
+        /// The oldest frozen block now lives in storage.
+        case adopted(Manifest, Digest)
+        /// A record of somebody else's in our log.
+        case foreign(Position, reason: String)
+        /// The bytes at this offset are damaged: nothing of the record was applied, and nothing behind it.
+        case damaged(Offset, reason: String)
+        /// The machine goes no further.
+        case stopped(VarveError)
+    }
+
+    /// - Parameter blocks: reads the adopted blocks, which are immutable: part of the arguments, not of the world.
+    package mutating func step(_ input: Input, reading blocks: some BlockLookup) throws(VarveError) -> [Effect] {
+        switch input {
+        case .records(let epoch, let records):
+            var effects: [Effect] = []
+            effects.reserveCapacity(records.count)
+            for record in records {
+                guard try apply(record, epoch, blocks, &effects) else { break }
+            }
+            return effects
+        case .published(let manifest, let digest):
+            return adopt(manifest, digest)
+        }
+    }
+
+    /// Compares what was published with what this machine froze; equal → the block leaves memory.
+    private mutating func adopt(_ manifest: Manifest, _ digest: Digest) -> [Effect] {
+        guard let oldest = frozen.first, manifest.number == oldest.number else { return [] }
+        guard oldest.agrees(with: manifest, previous: previous) else {
+            return [.stopped(Self.divergence(oldest, manifest, previous))]
+        }
+        frozen.removeFirst()
+        previous = digest
+        adopted = Adopted(
+            number: manifest.number, position: manifest.last, systemTime: manifest.systemTime, digest: digest)
+        return [.adopted(manifest, digest)]
+    }
+
+    private static func divergence(_ own: FrozenBlock, _ published: Manifest, _ previous: Digest) -> VarveError {
+        let difference: String
+        if published.previous != previous {
+            difference = "it follows another block \(own.number.value == 0 ? "or epoch" : "")"
+        } else if published.last != own.draft.last {
+            difference = "it ends at \(published.last), here at \(own.draft.last)"
+        } else if published.inputChain != own.draft.inputChain {
+            difference = "the records read differ (H \(published.inputChain.shortHex), here \(own.draft.inputChain.shortHex))"
+        } else if published.effectChain != own.draft.effectChain {
+            difference = "the same records had other effects (E \(published.effectChain), here \(own.draft.effectChain))"
+        } else {
+            difference = "counts, fields or settings differ"
+        }
+        return VarveError(
+            .divergence,
+            "block \(own.number) in storage is not the one this node computed: \(difference). Storage is untouched, this "
+                + "node has stopped; its log and node directory are the evidence",
+            next: "varve blocks show \(own.number)")
+    }
+
+    /// The open block's number and bounds in a token's terms: where a reader of the newest state stands.
+    package var token: Token {
+        Token(position: applied ?? .zero, chainPrefix: inputChain.value.first.high)
+    }
+}
+
+/// Reads adopted blocks for the machine.
+package protocol BlockLookup {
+    /// The newest version of a key in adopted blocks, erased ones left out; nil when there is none.
+    func newest(_ table: TableName, _ key: Key) throws(VarveError) -> StoredVersion?
+}
+
+package struct StoredVersion: Sendable {
+    package let position: Position
+    /// nil: deleted.
+    package let document: Bytes?
+
+    package init(position: Position, document: Bytes?) {
+        self.position = position
+        self.document = document
+    }
+}

@@ -1,0 +1,78 @@
+/// The adopted blocks as readers see them: immutable, newest last, opened when first touched.
+
+internal import Synchronization
+package import VarveCore
+package import VarveModel
+package import VarveStorage
+
+/// One adopted block: its manifest and, once something was read, its files.
+package final class AdoptedBlock: Sendable {
+    package let manifest: Manifest
+    package let digest: Digest
+    private let store: BlockStore
+    private let files = Mutex<[TableName: [BlockFile]]>([:])
+
+    package init(_ manifest: Manifest, _ digest: Digest, in store: BlockStore) {
+        self.manifest = manifest
+        self.digest = digest
+        self.store = store
+    }
+
+    /// The files of a table; their digests are checked when they are first asked for. Throws `BLOCK_CORRUPT`.
+    package func files(of table: TableName) throws(VarveError) -> [BlockFile] {
+        if let opened = files.withLock({ $0[table] }) { return opened }
+        guard let entry = manifest.tables.first(where: { $0.name == table }) else { return [] }
+        var opened: [BlockFile] = []
+        for file in entry.files { opened.append(try store.openFile(file)) }
+        files.withLock { $0[table] = opened }
+        return opened
+    }
+}
+
+package struct BlockSet: Sendable {
+    /// In order of their numbers.
+    package private(set) var blocks: [AdoptedBlock] = []
+    /// For each table the keys that were ever erased, with the newest position of that.
+    private var erasures: [TableName: [Key: Position]] = [:]
+
+    package init() {}
+
+    package mutating func append(_ block: AdoptedBlock) {
+        blocks.append(block)
+        for table in block.manifest.tables {
+            for erasure in table.erasures { erasures[table.name, default: [:]][erasure.key] = erasure.position }
+        }
+    }
+
+    /// Keys of `table` whose versions up to a position are hidden; nil when none are.
+    func erased(_ table: TableName) -> [Key: Position]? { erasures[table] }
+
+    /// Rows of `key`, newest first, that stand at or before `position` and are not erased; `body` returns false to stop.
+    func forEachVersion(
+        _ table: TableName, _ key: Key, upTo position: Position,
+        _ body: (BlockFile, Int) throws(VarveError) -> Bool
+    ) throws(VarveError) {
+        let hidden = erasures[table]?[key]
+        for block in blocks.reversed() where block.manifest.first <= position {
+            if let hidden, block.manifest.last <= hidden { return }
+            for file in try block.files(of: table) {
+                for row in file.find(key) {
+                    let at = file.position(at: row)
+                    if let hidden, at <= hidden { return }
+                    if at <= position, !(try body(file, row)) { return }
+                }
+            }
+        }
+    }
+}
+
+extension BlockSet: BlockLookup {
+    package func newest(_ table: TableName, _ key: Key) throws(VarveError) -> StoredVersion? {
+        var found: StoredVersion?
+        try forEachVersion(table, key, upTo: Position(packed: .max)!) { (file, row) throws(VarveError) in
+            found = StoredVersion(position: file.position(at: row), document: try file.document(at: row))
+            return false
+        }
+        return found
+    }
+}
