@@ -191,7 +191,10 @@ package struct NodeMachine: Sendable {
             next: "varve blocks show \(own.number)")
     }
 
-    /// The open block's number and bounds in a token's terms: where a reader of the newest state stands.
+    /// Digest that the next manifest to adopt must name as its predecessor.
+    package var expectedPrevious: Digest { previous }
+
+    /// Where a reader of the newest state stands.
     package var token: Token {
         Token(position: applied ?? .zero, chainPrefix: inputChain.value.first.high)
     }

@@ -1,0 +1,377 @@
+/// The shell that runs a `NodeMachine` against a log and a store.
+///
+/// Five loops, children of `run()`: *consume* reads the log and steps the machine; *append* hands what this node submits
+/// to the log; *flush* writes frozen blocks and adopts published ones; *watch* proves that the log is still the same one;
+/// *keep house* lets waits expire and asks for a flush when the log is idle. All waiting is here, all deciding in the
+/// machine.
+///
+/// Order of publication: a batch is applied, the snapshot is replaced, only then whoever waits is told. So whoever has an
+/// answer reads its own write.
+
+internal import Synchronization
+package import VarveCore
+package import VarveLog
+package import VarveModel
+package import VarveStorage
+package import VarveTelemetry
+
+package final class Indexer: Sendable {
+    package struct Options: Sendable {
+        /// Frozen data beyond this many bytes stops consuming until a block is adopted.
+        package var frozenBytesMax: UInt64
+        /// Most bytes of this log that may stand before an adopted position: nil unless the log itself forgets (embedded
+        /// broker).
+        package var unadoptedBytesMax: UInt64?
+        /// A quiet block with any record at all is flushed after this long.
+        package var idleFlush: Duration
+        package var flushDuration: Duration
+
+        package init(
+            frozenBytesMax: UInt64, unadoptedBytesMax: UInt64? = nil, idleFlush: Duration = .seconds(3600),
+            flushDuration: Duration = .seconds(4 * 3600)
+        ) {
+            self.frozenBytesMax = frozenBytesMax
+            self.unadoptedBytesMax = unadoptedBytesMax
+            self.idleFlush = idleFlush
+            self.flushDuration = flushDuration
+        }
+    }
+
+    /// What happened to a record of this node's that somebody waits for.
+    enum Passage: Sendable {
+        case decided(Decision)
+        case void
+        case passed(Position, cut: BlockNumber?)
+        case refused(VarveError)
+    }
+
+    /// The machine with the blocks it may read; one lock for both, held for a batch at a time.
+    struct State: Sendable {
+        var machine: NodeMachine
+        var blocks: BlockSet
+    }
+
+    /// What readers and submitters look at; replaced once per applied batch.
+    struct Published: Sendable {
+        var snapshot: Snapshot
+        var isReady = false
+        var stopped: VarveError?
+        /// The newest trouble of the flusher, nil while all is well.
+        var trouble: VarveError?
+        var foreignSeen = false
+        var lastRecordAt: ContinuousClock.Instant
+        var openSince: ContinuousClock.Instant?
+        var logEnd: Offset
+        var unadoptedBytes: UInt64 = 0
+        var frozenBytes: UInt64 = 0
+    }
+
+    package let log: any Log
+    package let store: BlockStore
+    package let epoch: Epoch
+    package let options: Options
+    let genesis: LogEntry?
+    let isDurableStore: Bool
+    let logger: Logger
+    let start: Offset
+    let state: Mutex<State>
+    let published: Mutex<Published>
+    let waiters = Waiters<Bytes16, Passage>()
+    let positions = Waiters<Position, Void>()
+    let adoptions = Waiters<BlockNumber, Void>()
+    let queue = AppendQueue()
+    let flushSignal = Signal()
+    let writer: UInt64
+    let sequence = Atomic<UInt64>(0)
+    let counters = IndexerCounters()
+
+    package init(_ opened: OpenedDatabase, isDurableStore: Bool, options: Options, logger: Logger) {
+        log = opened.log
+        store = opened.store
+        epoch = opened.epoch
+        genesis = opened.genesis
+        start = opened.next
+        self.isDurableStore = isDurableStore
+        self.options = options
+        self.logger = logger
+        var generator = SystemRandomNumberGenerator()
+        writer = generator.next()
+        state = Mutex(State(machine: opened.machine, blocks: opened.blocks))
+        published = Mutex(
+            Published(
+                snapshot: Snapshot(opened.machine, opened.blocks), lastRecordAt: .now - .seconds(3600),
+                logEnd: opened.next))
+    }
+
+    /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.consume() }
+            group.addTask { await self.appendLoop() }
+            group.addTask { await self.flushLoop() }
+            group.addTask { await self.watchIdentity() }
+            group.addTask { await self.watchEnd() }
+            group.addTask { await self.keepHouse() }
+            await group.waitForAll()
+        }
+        queue.close()
+        waiters.close()
+        positions.close()
+        adoptions.close()
+        await log.close()
+    }
+
+    package var snapshot: Snapshot { published.withLock { $0.snapshot } }
+    package var isReady: Bool { published.withLock { $0.isReady && $0.stopped == nil } }
+    package var stopped: VarveError? { published.withLock { $0.stopped } }
+    package var trouble: VarveError? { published.withLock { $0.trouble } }
+
+    /// The node goes no further: whoever waits is told, reads go on at the last applied position.
+    func stop(_ error: VarveError) {
+        let isFirst = published.withLock { published in
+            guard published.stopped == nil else { return false }
+            published.stopped = error
+            return true
+        }
+        guard isFirst else { return }
+        logger.error("stopped: \(error)", ["code": error.code.rawValue])
+        waiters.close()
+        positions.close()
+        adoptions.close()
+        flushSignal.notify()
+    }
+
+    // MARK: Consuming
+
+    private func consume() async {
+        var next = start
+        let target = await firstEnd()
+        if next >= target { markReady() }
+        while !Task.isCancelled && stopped == nil {
+            do throws(VarveError) {
+                let tail = try await log.tail(from: next)
+                while let batch = try await tail.next() {
+                    if let reason = batch.suspicion, let error = await identityError(reason) { throw error }
+                    var from = 0
+                    while from < batch.entries.count {
+                        await waitForRoom()
+                        if Task.isCancelled || stopped != nil { return await tail.close() }
+                        let end = Self.chunkEnd(batch.entries, from)
+                        next = try await apply(batch.entries[from..<end]) ?? next
+                        from = end
+                    }
+                    if next >= target { markReady() }
+                }
+                await tail.close()
+            } catch {
+                if error.code == .logUnreachable {
+                    logger.warning("\(error)", ["code": error.code.rawValue])
+                    try? await Task.sleep(for: .milliseconds(500))
+                } else {
+                    stop(error)
+                }
+            }
+        }
+    }
+
+    /// The log's end when this node began: it is ready once it has applied everything up to there.
+    private func firstEnd() async -> Offset {
+        while !Task.isCancelled {
+            if let range = try? await log.range() { return range.upperBound }
+            try? await Task.sleep(for: .milliseconds(500))
+        }
+        return start
+    }
+
+    private func markReady() {
+        let wasReady = published.withLock { published in
+            defer { published.isReady = true }
+            return published.isReady
+        }
+        if !wasReady { logger.info("ready", ["position": snapshot.position.description]) }
+    }
+
+    /// Records that are applied under one lock and published together.
+    private static let chunkRecordsMax = 1_000
+    private static let chunkBytesMax = 2 * 1024 * 1024
+
+    private static func chunkEnd(_ entries: [LogEntry], _ from: Int) -> Int {
+        var end = from
+        var bytes = 0
+        while end < entries.count, end - from < chunkRecordsMax, bytes < chunkBytesMax {
+            bytes += entries[end].bytes.count
+            end += 1
+        }
+        return end
+    }
+
+    /// Applies entries in order and tells whoever waits. Returns the next offset to read.
+    private func apply(_ entries: ArraySlice<LogEntry>) async throws(VarveError) -> Offset? {
+        var rest = entries
+        var attempts = 0
+        while !rest.isEmpty {
+            let records = rest.map {
+                NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes)
+            }
+            let effects = try stepAndPublish(.records(epoch, records))
+            guard let damaged = handle(effects) else { break }
+            // Fetched again three times: the fault may have been on the way.
+            attempts += 1
+            rest = rest.drop { $0.offset < damaged.offset }
+            guard attempts <= 3, let again = try await log.read(at: damaged.offset), again.offset == damaged.offset else {
+                throw VarveError(
+                    .logCorrupt,
+                    "the record at \(Position(epoch, damaged.offset)) is damaged: \(damaged.reason). Everything before it "
+                        + "is applied. See docs/runbooks/log-corrupt.md",
+                    next: "varve log show --from \(Position(epoch, damaged.offset))")
+            }
+            rest = [again] + rest.dropFirst()
+        }
+        return entries.last?.offset.next
+    }
+
+    /// Steps the machine and makes the new snapshot visible.
+    func stepAndPublish(
+        _ input: NodeMachine.Input, adopting block: AdoptedBlock? = nil
+    ) throws(VarveError) -> [NodeMachine.Effect] {
+        let result = state.withLock { state -> Result<[NodeMachine.Effect], VarveError> in
+            do throws(VarveError) {
+                let effects = try state.machine.step(input, reading: state.blocks)
+                if let block, effects.contains(where: { if case .adopted = $0 { true } else { false } }) {
+                    state.blocks.append(block)
+                }
+                publish(state)
+                return .success(effects)
+            } catch {
+                publish(state)
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func publish(_ state: State) {
+        let snapshot = Snapshot(state.machine, state.blocks)
+        let frozenBytes = state.machine.frozen.reduce(0) { $0 + $1.draft.counts.bytes }
+        let openBytes = state.machine.open.counts.bytes
+        let isEmpty = state.machine.open.first == nil
+        let now = ContinuousClock.now
+        published.withLock { published in
+            if published.snapshot.position != snapshot.position { published.lastRecordAt = now }
+            published.snapshot = snapshot
+            published.frozenBytes = frozenBytes
+            published.unadoptedBytes = frozenBytes + openBytes
+            published.openSince = isEmpty ? nil : published.openSince ?? now
+            if let offset = state.machine.applied?.offset, published.logEnd <= offset { published.logEnd = offset.next }
+        }
+    }
+
+    /// Carries effects out; returns the damage that ended the batch, if any did.
+    private func handle(_ effects: [NodeMachine.Effect]) -> (offset: Offset, reason: String)? {
+        var passages: [(Bytes16, Passage)] = []
+        passages.reserveCapacity(effects.count)
+        var damage: (Offset, String)?
+        for effect in effects {
+            switch effect {
+            case .decided(let decision): passages.append((decision.id, .decided(decision)))
+            case .void(let id): passages.append((id, .void))
+            case .passed(let id, let position, let cut): passages.append((id, .passed(position, cut: cut)))
+            case .cut(let block):
+                published.withLock { $0.openSince = nil }
+                logger.debug("block cut", ["block": "\(block.number)", "at": "\(block.draft.last)"])
+                flushSignal.notify()
+            case .adopted: break
+            case .foreign(let position, let reason): noteForeign(position, reason)
+            case .damaged(let offset, let reason): damage = (offset, reason)
+            case .stopped(let error): stop(error)
+            }
+        }
+        waiters.resolve(passages)
+        let position = snapshot.position
+        positions.resolve(where: { $0 <= position }, ())
+        return damage
+    }
+
+    private func noteForeign(_ position: Position, _ reason: String) {
+        let isFirst = published.withLock { published in
+            defer { published.foreignSeen = true }
+            return !published.foreignSeen
+        }
+        guard isFirst else { return }
+        logger.warning(
+            "a foreign record at \(position) is skipped: \(reason). Further ones are only counted "
+                + "(varve_foreign_records_total); nobody else should be able to write to this log")
+    }
+
+    /// Waits while more is frozen than memory allows.
+    private func waitForRoom() async {
+        while !Task.isCancelled && stopped == nil {
+            let (bytes, newest) = published.withLock { ($0.frozenBytes, $0.snapshot.memory.last?.number) }
+            guard bytes > options.frozenBytesMax, let newest else { return }
+            _ = await adoptions.wait(for: newest, until: .now + .seconds(1))
+        }
+    }
+
+    // MARK: Identity while running
+
+    private func watchIdentity() async {
+        while !Task.isCancelled && stopped == nil {
+            try? await Task.sleep(for: .seconds(5))
+            if Task.isCancelled { return }
+            if let error = await identityError(nil) { stop(error) }
+        }
+    }
+
+    private func watchEnd() async {
+        while !Task.isCancelled {
+            if stopped == nil, let range = try? await log.range() {
+                published.withLock { $0.logEnd = max($0.logEnd, range.upperBound) }
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Reads genesis and last applied record again and compares; nil when the log is still the same one.
+    private func identityError(_ suspicion: String?) async -> VarveError? {
+        counters.identityChecks.add(1, ordering: .relaxed)
+        if let suspicion { logger.info("proving the log's identity again", ["why": suspicion]) }
+        while !Task.isCancelled && stopped == nil {
+            do throws(VarveError) {
+                if let genesis, let found = try await log.read(at: genesis.offset),
+                    found.offset == genesis.offset ? found != genesis : try await log.range().contains(genesis.offset)
+                {
+                    return replacedWhileRunning(genesis.offset)
+                }
+                let (applied, digest, time) = state.withLock {
+                    ($0.machine.applied, $0.machine.recordDigest, $0.machine.logTime)
+                }
+                if let applied, applied.epoch == epoch {
+                    let found = try await log.read(at: applied.offset)
+                    if let found, found.offset == applied.offset {
+                        if Digest(of: found.bytes) != digest || found.time != time {
+                            return replacedWhileRunning(applied.offset)
+                        }
+                    } else if try await log.range().upperBound <= applied.offset {
+                        return replacedWhileRunning(applied.offset)
+                    }
+                }
+                return nil
+            } catch {
+                if error.code != .logUnreachable { return error }
+                // An unreachable log answers nothing; with a suspicion, nothing is acknowledged before it does.
+                if suspicion == nil { return nil }
+                try? await Task.sleep(for: .milliseconds(250))
+            }
+        }
+        return nil
+    }
+
+    private func replacedWhileRunning(_ offset: Offset) -> VarveError {
+        VarveError(
+            .logReplaced,
+            "the log changed under this node: at \(Position(epoch, offset)) it no longer holds the record that was applied "
+                + "(applied up to \(snapshot.position)). Storage is whole; nothing of the other log was applied. "
+                + "See docs/runbooks/log-replaced.md",
+            next: "varve epoch plan --config node.yaml")
+    }
+}
