@@ -18,9 +18,10 @@ extension Indexer {
                     continue
                 }
                 do throws(VarveError) {
-                    let (manifest, digest) = try await onDisk { () throws(VarveError) in
+                    let stored = try await onDisk { () throws(VarveError) in
                         try self.publish(block, after: previous)
                     }
+                    let (manifest, digest) = (stored.manifest, stored.digest)
                     let adopted = AdoptedBlock(manifest, digest, in: store)
                     for effect in try stepAndPublish(.published(manifest, digest), adopting: adopted) {
                         switch effect {
@@ -42,24 +43,26 @@ extension Indexer {
     /// Puts one block into storage, or finds it there. Runs on a thread that may block.
     private func publish(
         _ block: FrozenBlock, after previous: Digest
-    ) throws(VarveError) -> (Manifest, Digest) {
+    ) throws(VarveError) -> BlockStore.StoredManifest {
         if let found = try store.manifest(epoch, block.number) { return found }
         var files: [TableName: [Manifest.File]] = [:]
         for table in block.draft.tables {
             let rows = block.rows(of: table.name)
             guard !rows.isEmpty else { continue }
-            let bytes = try BlockFileWriter.encode(table: table.name, rows: rows)
-            let file = try store.publishFile(
-                table: table.name, first: block.number, last: block.number, rows: rows, bytes: bytes)
-            files[table.name] = [file]
-            counters.bytesWritten.add(file.size, ordering: .relaxed)
+            let encoded = try BlockFileWriter.encode(table: table.name, block: block.number, rows: rows)
+            // A node that was faster has written the same bytes: the name says so.
+            if try store.objects.size(of: encoded.file.name) != encoded.file.size {
+                try store.publishFile(encoded)
+                counters.bytesWritten.add(encoded.file.size, ordering: .relaxed)
+            }
+            files[table.name] = [encoded.file]
         }
         let manifest = block.manifest(previous: previous, files: files)
         switch try store.publishManifest(manifest) {
         case .created:
             counters.published.add(1, ordering: .relaxed)
-            return (manifest, Digest(of: manifest.encoded()))
-        case .identical: return (manifest, Digest(of: manifest.encoded()))
+            return BlockStore.StoredManifest(manifest)
+        case .identical: return BlockStore.StoredManifest(manifest)
         case .different:
             guard let found = try store.manifest(epoch, block.number) else {
                 throw VarveError(.blockCorrupt, "the manifest of block \(block.number) cannot be read", next: "varve blocks list")

@@ -122,9 +122,9 @@ extension Indexer {
         while snapshot.position < position {
             guard ContinuousClock.now < deadline, stopped == nil else { return false }
             // Registered, then looked at again: an apply in between is not missed.
-            async let woken: Void? = positions.wait(for: position, until: min(deadline, .now + .seconds(1)))
-            if snapshot.position >= position { positions.resolve(position, ()) }
-            _ = await woken
+            _ = await positions.wait(for: position, until: min(deadline, .now + .seconds(1))) {
+                if self.snapshot.position >= position { self.positions.resolve(position, ()) }
+            }
         }
         return true
     }

@@ -15,7 +15,7 @@ package struct OpenedDatabase: Sendable {
     package let log: any Log
     package let store: BlockStore
     package let epoch: Epoch
-    package let epochs: [EpochRecord]
+    package let epochs: [BlockStore.StoredEpoch]
     package let genesis: LogEntry?
     /// How identity was proved, for the log line and for `status`.
     package let evidence: String
@@ -61,9 +61,12 @@ package struct Opening: Sendable {
                 next: "give the log a durable kind, or say `allowEphemeral: true` in the section log")
         }
         var epochs = try store.epochRecords()
-        if epochs.isEmpty { epochs = [try await firstStart()] }
-        let newest = epochs[epochs.count - 1]
-        try checkEpoch(newest.epoch)
+        if epochs.isEmpty {
+            try await firstStart()
+            epochs = try store.epochRecords()
+        }
+        guard let newest = epochs.last else { throw storageMissing(nil) }
+        try checkEpoch(newest.record.epoch)
         return try await openRecorded(epochs)
     }
 
@@ -88,7 +91,7 @@ package struct Opening: Sendable {
 
     /// Storage has no epoch yet: makes FORMAT, the log with its genesis, and the first epoch record; or takes those that
     /// another node is just making.
-    private func firstStart() async throws(VarveError) -> EpochRecord {
+    private func firstStart() async throws(VarveError) {
         let epoch = configuredEpoch ?? .first
         if epoch != .first {
             throw VarveError(
@@ -103,7 +106,7 @@ package struct Opening: Sendable {
                     if try store.readFormat() == nil { throw storageMissing(found) }
                     return try await firstStart()
                 }
-                return try await adoptLog(epoch, found)
+                return try await adoptLog(epoch)
             }
             format = try store.publishFormat(StorageFormat(database: randomID()))
         }
@@ -115,7 +118,7 @@ package struct Opening: Sendable {
     }
 
     /// Appends the genesis if the log is new, and makes the epoch record of whichever genesis came first.
-    private func begin(_ log: any Log, _ epoch: Epoch, _ database: DatabaseID) async throws(VarveError) -> EpochRecord {
+    private func begin(_ log: any Log, _ epoch: Epoch, _ database: DatabaseID) async throws(VarveError) {
         let range = try await log.range()
         if range.isEmpty && range.upperBound == .zero {
             let genesis = Genesis(
@@ -137,7 +140,7 @@ package struct Opening: Sendable {
                     + "\(database.uuidText). Nothing was written to the log",
                 next: "check that all nodes name the same storage directory and the same log")
         }
-        return try publish(epochRecord(log, entry, record, genesis))
+        try publish(epochRecord(log, entry, record, genesis))
     }
 
     /// The first genesis of a log that already holds something while storage is empty; nil when the log is new.
@@ -169,11 +172,11 @@ package struct Opening: Sendable {
     }
 
     /// In-memory storage, or an operator's word: FORMAT and epoch record are taken from a log that is whole.
-    private func adoptLog(_ epoch: Epoch, _ found: (Genesis, Position)) async throws(VarveError) -> EpochRecord {
+    private func adoptLog(_ epoch: Epoch) async throws(VarveError) {
         try await withLog(epoch) { (log) async throws(VarveError) in
             guard let (entry, genesis, record) = try await self.firstGenesis(log) else { throw self.storageMissing(nil) }
             _ = try self.store.publishFormat(StorageFormat(database: genesis.database))
-            return try self.publish(self.epochRecord(log, entry, record, genesis))
+            try self.publish(self.epochRecord(log, entry, record, genesis))
         }
     }
 
@@ -187,8 +190,15 @@ package struct Opening: Sendable {
             reason: "")
     }
 
-    private func publish(_ record: EpochRecord) throws(VarveError) -> EpochRecord {
-        try store.publishEpochRecord(record)
+    /// Any node makes the same bytes of the same genesis; other bytes there are another database's.
+    private func publish(_ record: EpochRecord) throws(VarveError) {
+        if case .different = try store.publishEpochRecord(record) {
+            throw VarveError(
+                .storageForeign,
+                "storage records another log for epoch \(record.epoch) than the one that was found. Nothing was written to "
+                    + "the log",
+                next: "check that all nodes name the same storage directory and the same log")
+        }
     }
 
     private func storageMissing(_ found: (genesis: Genesis, at: Position)?, end: Position? = nil) -> VarveError {
@@ -221,8 +231,8 @@ package struct Opening: Sendable {
 
     // MARK: The recorded log
 
-    private func openRecorded(_ epochs: [EpochRecord]) async throws(VarveError) -> OpenedDatabase {
-        let current = epochs[epochs.count - 1]
+    private func openRecorded(_ epochs: [BlockStore.StoredEpoch]) async throws(VarveError) -> OpenedDatabase {
+        let current = epochs[epochs.count - 1].record
         let epoch = current.epoch
         guard let genesis = current.log.genesis, let genesisOffset = current.log.genesisOffset else {
             throw VarveError(.chainBroken, "the record of epoch \(epoch) names no genesis")
@@ -234,9 +244,10 @@ package struct Opening: Sendable {
         let log = try await provider.open(epoch)
         do throws(VarveError) {
             guard log.reference.isSamePlace(as: current.log) else { throw replacedPlace(log.reference, current.log) }
-            let history = try store.history(upTo: epoch)
-            let proof = try await prove(log, current, history.last, genesis, genesisOffset)
-            let loaded = try load(current, history, genesis, proof.genesis)
+            guard let format = try store.readFormat() else { throw storageMissing(nil) }
+            let history = try store.manifests(of: epochs, database: format.database)
+            let proof = try await prove(log, current, format.database, history.last?.manifest, genesis, genesisOffset)
+            let loaded = try load(epochs[0].digest, format.database, history, genesis, proof.genesis)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, epoch: epoch, epochs: epochs,
                 genesis: proof.genesis, evidence: proof.evidence, next: proof.next, settings: loaded.machine.settings)
@@ -254,12 +265,12 @@ package struct Opening: Sendable {
 
     /// Compares log and storage at every place that both still hold.
     private func prove(
-        _ log: any Log, _ current: EpochRecord, _ newest: (manifest: Manifest, digest: Digest)?,
-        _ genesis: GenesisID, _ genesisOffset: Offset
+        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ newest: Manifest?, _ genesis: GenesisID,
+        _ genesisOffset: Offset
     ) async throws(VarveError) -> Proof {
         let epoch = current.epoch
         // Until a block of the epoch exists, its adopted position is the genesis.
-        let block = newest.flatMap { $0.manifest.last.epoch == epoch ? $0.manifest : nil }
+        let block = newest.flatMap { $0.last.epoch == epoch ? $0 : nil }
         let adopted = block?.last.offset ?? genesisOffset
         var range = try await log.range()
         if adopted.next > range.upperBound {
@@ -299,27 +310,27 @@ package struct Opening: Sendable {
             var points = [(block.last.offset, block.recordDigest, Optional(block.logTime))]
             points += block.anchors.filter { $0.position.epoch == epoch }.map { ($0.position.offset, $0.digest, nil) }
             for (offset, digest, time) in points where range.contains(offset) {
-                try await compare(log, block, offset, digest, time)
+                try await compare(log, block, genesis, offset, digest, time)
             }
             let held = points.filter { range.contains($0.0) }.count
             if held > 0 { proved.append("\(held) records up to \(block.last)") }
         }
         if proved.isEmpty {
             // Every record both sides know has expired: the next one of ours proves the range.
-            proved.append(try await barrierProof(log, current, adopted))
+            proved.append(try await barrierProof(log, current, database, adopted))
         }
         return Proof(genesis: genesisEntry, evidence: proved.joined(separator: ", "), next: block.map { $0.last.offset.next } ?? genesisOffset)
     }
 
     private func compare(
-        _ log: any Log, _ block: Manifest, _ offset: Offset, _ digest: Digest, _ time: Int64?
+        _ log: any Log, _ block: Manifest, _ genesis: GenesisID, _ offset: Offset, _ digest: Digest, _ time: Int64?
     ) async throws(VarveError) {
         let at = Position(block.last.epoch, offset)
         guard let entry = try await log.read(at: offset), entry.offset == offset else {
             throw replaced(at.epoch, offset, "storage has applied a record there, the log holds none")
         }
         if Digest(of: entry.bytes) == digest && (time == nil || time == entry.time) { return }
-        if case .record = Record.decode(entry.bytes, tag: LogTag(database: block.database, genesis: try genesisID())) {
+        if case .record = Record.decode(entry.bytes, tag: LogTag(database: block.database, genesis: genesis)) {
             throw VarveError(
                 .logDiverged,
                 "the record at \(at) is not the one that storage has applied there (up to \(block.last)). Storage is whole "
@@ -329,16 +340,14 @@ package struct Opening: Sendable {
         throw replaced(at.epoch, offset, "the record there is of another log")
     }
 
-    private func genesisID() throws(VarveError) -> GenesisID { try store.epochRecords().last?.log.genesis ?? .zero }
-
     private func barrierProof(
-        _ log: any Log, _ current: EpochRecord, _ adopted: Offset
+        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ adopted: Offset
     ) async throws(VarveError) -> String {
-        guard let format = try store.readFormat(), let genesis = current.log.genesis else { throw logMissing(current) }
+        guard let genesis = current.log.genesis else { throw logMissing(current) }
         let id = randomID()
         let barrier = Record(
             header: RecordHeader(
-                type: .barrier, logTag: LogTag(database: format.database, genesis: genesis), id: id,
+                type: .barrier, logTag: LogTag(database: database, genesis: genesis), id: id,
                 observed: Position(current.epoch, adopted)),
             payload: Bytes())
         if case .refused(let error)? = await log.append([barrier.encoded()]).first { throw error }
@@ -378,10 +387,9 @@ package struct Opening: Sendable {
     // MARK: State
 
     private func load(
-        _ current: EpochRecord, _ history: [(manifest: Manifest, digest: Digest)], _ genesis: GenesisID,
+        _ firstEpoch: Digest, _ database: DatabaseID, _ history: [BlockStore.StoredManifest], _ genesis: GenesisID,
         _ genesisEntry: LogEntry?
     ) throws(VarveError) -> (machine: NodeMachine, blocks: BlockSet) {
-        guard let format = try store.readFormat() else { throw storageMissing(nil) }
         guard let newest = history.last else {
             // The settings in force are the genesis's; the configuration only made them if this node made the genesis.
             var inForce = settings
@@ -391,15 +399,14 @@ package struct Opening: Sendable {
                 inForce = content.settings
             }
             let machine = NodeMachine(
-                database: format.database, genesis: genesis, settings: inForce,
-                epochRecord: Digest(of: current.encoded()))
+                database: database, genesis: genesis, settings: inForce, epochRecord: firstEpoch)
             return (machine, BlockSet())
         }
         var blocks = BlockSet()
         var catalog: [TableName: FieldCatalog] = [:]
-        for (manifest, digest) in history {
-            blocks.append(AdoptedBlock(manifest, digest, in: store))
-            for table in manifest.tables {
+        for stored in history {
+            blocks.append(AdoptedBlock(stored.manifest, stored.digest, in: store))
+            for table in stored.manifest.tables {
                 for field in table.newFields { catalog[table.name, default: FieldCatalog()].see(field) }
             }
         }
