@@ -1,6 +1,6 @@
 /// What became of one submission: a row of `varve.transactions`, and the answer to whoever asks for its id.
 
-package import VarveModel
+public import VarveModel
 
 package struct Decision: Sendable, Equatable {
     package var id: SubmissionID
