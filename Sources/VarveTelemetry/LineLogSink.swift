@@ -34,7 +34,7 @@ public final class LineLogSink: LogSink {
         LineLogSink(format: format) { writeWhole($0, to: 2) }
     }
 
-    public func write(_ entry: LogEntry) {
+    public func write(_ entry: LogLine) {
         // The time is taken under the lock: lines appear in the order of their times.
         output.withLock { $0(format.line(entry, microseconds: now())) }
     }

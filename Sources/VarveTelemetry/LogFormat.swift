@@ -9,7 +9,7 @@ public enum LogFormat: String, Sendable, CaseIterable {
     case json
 
     /// The line with its line break. `microseconds` since 1970-01-01 UTC.
-    package func line(_ entry: LogEntry, microseconds: Int64) -> [UInt8] {
+    package func line(_ entry: LogLine, microseconds: Int64) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(128 + entry.message.utf8.count)
         let keys = entry.metadata.keys.sorted()

@@ -18,7 +18,7 @@ public enum LogLevel: String, Sendable, CaseIterable, Comparable {
 }
 
 /// One line of the log, before it has a time and a form: both belong to the sink.
-public struct LogEntry: Sendable, Equatable {
+public struct LogLine: Sendable, Equatable {
     public var level: LogLevel
     public var label: String
     public var message: String
@@ -37,7 +37,7 @@ public struct LogEntry: Sendable, Equatable {
 /// `write` may be called from any thread at any time, must not wait for long, and has nobody to report an error to: a
 /// sink that cannot write drops the line.
 public protocol LogSink: Sendable {
-    func write(_ entry: LogEntry)
+    func write(_ entry: LogLine)
 }
 
 /// A value through which a part of the program speaks. Copies share the sink; level, label and metadata are their own.
@@ -83,7 +83,7 @@ public struct Logger: Sendable {
     @usableFromInline
     func emit(_ level: LogLevel, _ message: String, _ more: [String: String]) {
         let all = more.isEmpty ? metadata : metadata.merging(more) { $1 }
-        sink.write(LogEntry(level: level, label: label, message: message, metadata: all))
+        sink.write(LogLine(level: level, label: label, message: message, metadata: all))
     }
 }
 
@@ -127,5 +127,5 @@ extension Logger {
 /// Drops everything.
 public struct SilentLogSink: LogSink {
     public init() {}
-    public func write(_ entry: LogEntry) {}
+    public func write(_ entry: LogLine) {}
 }

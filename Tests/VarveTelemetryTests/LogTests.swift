@@ -6,19 +6,19 @@ import VarveTelemetry
 struct LogTests {
     static let instant: Int64 = 1_795_255_200_123_456  // 2026-11-21T10:00:00.123456Z
 
-    func line(_ format: LogFormat, _ entry: LogEntry, at time: Int64 = instant) -> String {
+    func line(_ format: LogFormat, _ entry: LogLine, at time: Int64 = instant) -> String {
         String(decoding: format.line(entry, microseconds: time), as: UTF8.self)
     }
 
     @Test("a text line has time, level, label, message and sorted metadata")
     func textLine() {
-        let entry = LogEntry(level: .info, label: "node-1", message: "ready", metadata: ["epoch": "0", "block": "7"])
+        let entry = LogLine(level: .info, label: "node-1", message: "ready", metadata: ["epoch": "0", "block": "7"])
         #expect(line(.text, entry) == "2026-11-21T10:00:00.123Z INFO node-1 ready block=7 epoch=0\n")
     }
 
     @Test("a JSON line is one object")
     func jsonLine() {
-        let entry = LogEntry(level: .warning, label: "n", message: "a \"b\"\n\u{1}é", metadata: ["k": "v\\"])
+        let entry = LogLine(level: .warning, label: "n", message: "a \"b\"\n\u{1}é", metadata: ["k": "v\\"])
         #expect(
             line(.json, entry)
                 == #"{"time":"2026-11-21T10:00:00.123Z","level":"warning","label":"n","message":"a \"b\"\n\u0001é","#
@@ -35,12 +35,12 @@ struct LogTests {
             (253_402_300_799_999_999, "9999-12-31T23:59:59.999Z"),
         ])
     func times(time: Int64, text: String) {
-        #expect(line(.text, LogEntry(level: .error, label: "", message: "m"), at: time) == "\(text) ERROR m\n")
+        #expect(line(.text, LogLine(level: .error, label: "", message: "m"), at: time) == "\(text) ERROR m\n")
     }
 
     @Test("nothing that came from outside breaks a line or forges a field")
     func oneLine() {
-        let entry = LogEntry(
+        let entry = LogLine(
             level: .info, label: "n", message: "x\r\n2026 ERROR y\u{2028}\u{1b}[2J",
             metadata: ["id": "a b=\"c\"\n", "e": ""])
         #expect(
@@ -58,8 +58,8 @@ struct LogTests {
         logger.with(["a": "3"]).critical("two")
         #expect(
             recorder.entries == [
-                LogEntry(level: .info, label: "n", message: "one", metadata: ["a": "1", "b": "2"]),
-                LogEntry(level: .critical, label: "n", message: "two", metadata: ["a": "3"]),
+                LogLine(level: .info, label: "n", message: "one", metadata: ["a": "1", "b": "2"]),
+                LogLine(level: .critical, label: "n", message: "two", metadata: ["a": "3"]),
             ])
     }
 
