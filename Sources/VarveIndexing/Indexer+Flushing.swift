@@ -3,7 +3,9 @@
 internal import Dispatch
 internal import Synchronization
 internal import VarveCore
+internal import VarveLog
 internal import VarveModel
+internal import VarveTelemetry
 internal import VarveStorage
 
 extension Indexer {
@@ -75,7 +77,7 @@ extension Indexer {
         counters.adopted.add(1, ordering: .relaxed)
         logger.info(
             "block adopted",
-            [
+            metadata: [
                 "block": "\(manifest.number)", "position": "\(manifest.last)", "rows": "\(manifest.counts.rows)",
                 "cut": "\(manifest.cut)",
             ])
@@ -91,7 +93,7 @@ extension Indexer {
                 defer { published.trouble = error }
                 return published.trouble?.code != error.code
             }
-            if isNew { logger.error("block \(block.number) is not written yet: \(error)", ["code": error.code.rawValue]) }
+            if isNew { logger.error("block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue]) }
             try? await Task.sleep(for: .seconds(1))
         default: stop(error)
         }
@@ -142,7 +144,7 @@ extension Indexer {
                 _ = try await flush(until: now + .seconds(30), awaitAdoption: false)
             } catch {
                 askedFor = nil
-                logger.warning("an idle block was not flushed: \(error)", ["code": error.code.rawValue])
+                logger.warning("an idle block was not flushed: \(error)", metadata: ["code": error.code.rawValue])
             }
         }
     }

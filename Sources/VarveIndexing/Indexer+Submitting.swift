@@ -2,8 +2,9 @@
 
 internal import Synchronization
 package import VarveCore
-package import VarveLog
+internal import VarveLog
 package import VarveModel
+internal import VarveTelemetry
 
 extension Indexer {
     package enum Submitted: Sendable {
@@ -234,7 +235,7 @@ extension Indexer {
 
     /// A record without a report: a cancel behind it, once; whichever comes first in the log decides.
     private func resolveLater(_ item: AppendQueue.Pending, _ error: VarveError) async {
-        logger.warning("a record has no report and is being resolved", ["id": "\(item.id)", "why": error.message])
+        logger.warning("a record has no report and is being resolved", metadata: ["id": "\(item.id)", "why": error.message])
         guard case .record(let record) = Record.decode(item.bytes, tag: nil), record.header.type == .transaction else {
             return
         }
@@ -257,4 +258,23 @@ extension Indexer {
 
 extension UInt64 {
     fileprivate var predecessor: BlockNumber? { self == 0 ? nil : BlockNumber(self - 1) }
+}
+
+extension Indexer {
+    /// The chain prefix this node holds for a position: of the applied one or of a decision; nil when it holds none.
+    package func chainPrefix(at position: Position) throws(VarveError) -> UInt64? {
+        let snapshot = snapshot
+        if snapshot.position == position { return snapshot.token.chainPrefix }
+        for block in snapshot.memory {
+            if let decision = block.decisions[position] { return decision.chainPrefix }
+        }
+        guard let block = snapshot.blocks.blocks.first(where: { $0.manifest.last >= position }) else { return nil }
+        if block.manifest.last == position { return block.manifest.inputChain.first.high }
+        return try block.decisions().first { $0.position == position }?.chainPrefix
+    }
+
+    /// Until when a submission of this node's that is still waiting may be applied; nil when nobody waits for it.
+    package func pending(_ id: SubmissionID) -> Instant? {
+        waiters.isWaiting(for: id) ? Instant(microseconds: snapshot.effectiveTime * 1000) : nil
+    }
 }

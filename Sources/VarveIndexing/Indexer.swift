@@ -9,7 +9,7 @@
 /// answer reads its own write.
 
 internal import Synchronization
-package import VarveCore
+internal import VarveCore
 package import VarveLog
 package import VarveModel
 package import VarveStorage
@@ -134,7 +134,7 @@ package final class Indexer: Sendable {
             return true
         }
         guard isFirst else { return }
-        logger.error("stopped: \(error)", ["code": error.code.rawValue])
+        logger.error("stopped: \(error)", metadata: ["code": error.code.rawValue])
         waiters.close()
         positions.close()
         adoptions.close()
@@ -165,7 +165,7 @@ package final class Indexer: Sendable {
                 await tail.close()
             } catch {
                 if error.code == .logUnreachable {
-                    logger.warning("\(error)", ["code": error.code.rawValue])
+                    logger.warning("\(error)", metadata: ["code": error.code.rawValue])
                     try? await Task.sleep(for: .milliseconds(500))
                 } else {
                     stop(error)
@@ -188,7 +188,7 @@ package final class Indexer: Sendable {
             defer { published.isReady = true }
             return published.isReady
         }
-        if !wasReady { logger.info("ready", ["position": snapshot.position.description]) }
+        if !wasReady { logger.info("ready", metadata: ["position": snapshot.position.description]) }
     }
 
     /// Records that are applied under one lock and published together.
@@ -278,7 +278,7 @@ package final class Indexer: Sendable {
             case .passed(let id, let position, let cut): passages.append((id, .passed(position, cut: cut)))
             case .cut(let block):
                 published.withLock { $0.openSince = nil }
-                logger.debug("block cut", ["block": "\(block.number)", "at": "\(block.draft.last)"])
+                logger.debug("block cut", metadata: ["block": "\(block.number)", "at": "\(block.draft.last)"])
                 flushSignal.notify()
             case .adopted: break
             case .foreign(let position, let reason): noteForeign(position, reason)
@@ -334,7 +334,7 @@ package final class Indexer: Sendable {
     /// Reads genesis and last applied record again and compares; nil when the log is still the same one.
     private func identityError(_ suspicion: String?) async -> VarveError? {
         counters.identityChecks.add(1, ordering: .relaxed)
-        if let suspicion { logger.info("proving the log's identity again", ["why": suspicion]) }
+        if let suspicion { logger.info("proving the log's identity again", metadata: ["why": suspicion]) }
         while !Task.isCancelled && stopped == nil {
             do throws(VarveError) {
                 if let genesis, let found = try await log.read(at: genesis.offset),

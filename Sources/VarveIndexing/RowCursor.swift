@@ -3,7 +3,7 @@
 /// Each source gives the newest version it holds at or before the position for each of its keys; of one key the newest
 /// source wins, deletions are passed over. Erased versions never show.
 
-package import VarveCore
+internal import VarveCore
 package import VarveModel
 package import VarveStorage
 

@@ -5,7 +5,7 @@
 
 package import VarveCore
 package import VarveModel
-package import VarveStorage
+internal import VarveStorage
 
 package struct Snapshot: Sendable {
     /// The applied position with the input chain there.

@@ -61,7 +61,7 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         for waiter in resumed { waiter.continuation.resume(returning: value) }
     }
 
-    var isEmpty: Bool { state.withLock { $0.byKey.isEmpty } }
+    func isWaiting(for key: Key) -> Bool { state.withLock { $0.byKey[key] != nil } }
 
     /// Resumes those whose deadline has passed with nil.
     func expire(at now: ContinuousClock.Instant) {

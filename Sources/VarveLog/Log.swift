@@ -111,6 +111,9 @@ public protocol LogProvider: Sendable {
     /// Whether what this log holds ends with the process (in-memory, embedded broker).
     var isEphemeral: Bool { get }
 
+    /// Whether that is the log's nature and needs no `allowEphemeral` (embedded broker: development and the demo).
+    var impliesEphemeral: Bool { get }
+
     /// Things an operator should know (one broker only, weak settings): shown in the log, status and metrics.
     var warnings: [String] { get }
 }

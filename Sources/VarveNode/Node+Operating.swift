@@ -1,0 +1,120 @@
+/// What an operator asks: where the node stands, which blocks and epochs there are, cut one now.
+
+package import VarveCore
+package import VarveIndexing
+package import VarveModel
+package import VarveStorage
+
+package struct NodeStatus: Sendable {
+    package enum State: String, Sendable {
+        case starting
+        case ready
+        /// Serving, but something is wrong: blocks cannot be written.
+        case degraded
+        case stopped
+    }
+
+    package var node: String
+    package var version: String
+    package var database: DatabaseID?
+    package var state: State
+    package var error: VarveError?
+    package var warnings: [String]
+    package var epoch: Epoch?
+    package var log: LogReference?
+    package var isEmbedded: Bool
+    /// How the log's identity was proved at start.
+    package var identity: String?
+    package var standing: Indexer.Standing?
+    package var settings: Settings?
+    package var configuredSettings: Settings
+}
+
+package struct Health: Sendable {
+    package var isStarted: Bool
+    package var isAlive: Bool
+    package var isReady: Bool
+    package var error: VarveError?
+}
+
+package struct EpochInfo: Sendable {
+    package var record: EpochRecord
+    /// Where it ended: nil for the present one.
+    package var end: Position?
+}
+
+package struct FlushResult: Sendable {
+    /// The block that was cut, or the newest one; nil when there is none at all.
+    package var block: BlockNumber?
+    package var position: Position
+    package var isNoop: Bool
+}
+
+extension Node {
+    /// This program's version, as `--version` and `status` say it.
+    package static let version = "0.1.0"
+
+    package func status() -> NodeStatus {
+        var status = NodeStatus(
+            node: id, version: Self.version, database: nil, state: .starting, error: nil, warnings: provider.warnings,
+            epoch: nil, log: nil, isEmbedded: provider.impliesEphemeral, identity: nil, standing: nil, settings: nil,
+            configuredSettings: initialSettings)
+        switch phase.withLock({ $0 }) {
+        case .starting(let reason): status.error = reason
+        case .refused(let error):
+            status.state = .stopped
+            status.error = error
+        case .running(let indexer, let opened):
+            let standing = indexer.standing
+            status.database = opened.machine.database
+            status.epoch = opened.epoch
+            status.log = opened.epochs.last?.record.log
+            status.identity = opened.evidence
+            status.standing = standing
+            status.settings = standing.settings
+            status.error = standing.stopped ?? standing.trouble
+            status.state =
+                standing.stopped != nil
+                ? .stopped : !standing.isReady ? .starting : standing.trouble != nil ? .degraded : .ready
+        }
+        return status
+    }
+
+    package func health() -> Health {
+        switch phase.withLock({ $0 }) {
+        case .starting(let reason): return Health(isStarted: false, isAlive: true, isReady: false, error: reason)
+        case .refused(let error): return Health(isStarted: false, isAlive: false, isReady: false, error: error)
+        case .running(let indexer, _):
+            let stopped = indexer.stopped
+            return Health(
+                isStarted: indexer.isReady || stopped != nil, isAlive: stopped == nil, isReady: indexer.isReady,
+                error: stopped)
+        }
+    }
+
+    /// Adopted blocks, newest first, below `before`.
+    package func blocks(limit: Int, before: BlockNumber?) throws(VarveError) -> [BlockStore.StoredManifest] {
+        let blocks = try indexer().snapshot.blocks.blocks.reversed()
+        return blocks.filter { block in before.map { block.manifest.number < $0 } ?? true }.prefix(limit)
+            .map { BlockStore.StoredManifest($0.manifest, $0.digest) }
+    }
+
+    /// Every epoch, oldest first.
+    package func epochs() throws(VarveError) -> [EpochInfo] {
+        guard case .running(_, let opened) = phase.withLock({ $0 }) else {
+            _ = try indexer()
+            return []
+        }
+        return opened.epochs.enumerated().map { i, stored in
+            EpochInfo(
+                record: stored.record,
+                end: i + 1 < opened.epochs.count ? opened.epochs[i + 1].record.parentEnd?.position : nil)
+        }
+    }
+
+    /// Cuts the open block; with `awaitAdoption` answers when this node has adopted it.
+    package func flush(awaitAdoption: Bool, timeout: Duration) async throws(VarveError) -> FlushResult {
+        let flushed = try await indexer().flush(until: .now + timeout, awaitAdoption: awaitAdoption)
+        return FlushResult(block: flushed.block, position: flushed.position, isNoop: flushed.isNoop)
+    }
+}

@@ -1,0 +1,162 @@
+/// One process's part of a cluster: opens log and storage, applies, publishes, answers.
+///
+/// `Node.start` returns when the node serves; `run()` runs until the task is cancelled. A node is *given* its log
+/// providers, so it knows no kind of log by name. While the log or storage cannot be reached it is alive but not ready
+/// and tries again; a refusal ends it with the error.
+
+internal import Synchronization
+public import VarveCore
+package import VarveIndexing
+package import VarveLog
+public import VarveModel
+package import VarveStorage
+public import VarveTelemetry
+
+public final class Node: Sendable {
+    public let configuration: Configuration
+    package let id: String
+    package let metrics: MetricsRegistry
+    let logger: Logger
+    let provider: any LogProvider
+    let objects: any ObjectStore
+    let instruments: NodeInstruments
+    let startedAt = ContinuousClock.now
+
+    enum Phase: Sendable {
+        /// Waiting for log or storage, with the newest reason.
+        case starting(VarveError?)
+        case running(Indexer, OpenedDatabase)
+        case refused(VarveError)
+    }
+
+    let phase = Mutex(Phase.starting(nil))
+
+    package init(
+        _ configuration: Configuration, id: String, log provider: any LogProvider, storage objects: any ObjectStore,
+        logger: Logger, metrics: MetricsRegistry = MetricsRegistry()
+    ) {
+        self.configuration = configuration
+        self.id = id
+        self.provider = provider
+        self.objects = objects
+        self.logger = logger
+        self.metrics = metrics
+        instruments = NodeInstruments(metrics)
+        instruments.follow(self)
+    }
+
+    /// Opens and indexes until the task is cancelled. Throws the refusal that ends the node; unreachable halves are waited
+    /// for.
+    public func run() async throws {
+        let opened: OpenedDatabase
+        do throws(VarveError) {
+            opened = try await openPatiently()
+        } catch {
+            phase.withLock { $0 = .refused(error) }
+            throw error
+        }
+        let settings = opened.settings
+        warnOfOtherSettings(settings)
+        let isEmbedded = provider.isEphemeral && opened.log.reference.kind == .kafka
+        let indexer = Indexer(
+            opened, isDurableStore: objects.isShared,
+            options: Indexer.Options(
+                frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
+                unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
+                flushDuration: .milliseconds(Int64(settings.flushDurationMs))),
+            logger: logger)
+        phase.withLock { $0 = .running(indexer, opened) }
+        await indexer.run()
+        logger.info("stopped at \(indexer.snapshot.position)")
+    }
+
+    /// What an embedded broker may hold that no block covers: it forgets beyond about 5 MiB.
+    static let embeddedUnadoptedBytesMax: UInt64 = 2 * 1024 * 1024
+
+    private func openPatiently() async throws(VarveError) -> OpenedDatabase {
+        let opening = Opening(
+            provider: provider, store: BlockStore(objects), isDurableStore: objects.isShared,
+            configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
+            allowEphemeral: configuration.allowEphemeral || provider.isEphemeral && provider.impliesEphemeral,
+            bootstrapFromLog: !objects.isShared || configuration.node.bootstrapFromLog)
+        while true {
+            do throws(VarveError) {
+                let opened = try await opening.open()
+                for warning in provider.warnings { logger.warning("\(warning)") }
+                logger.info(
+                    "log and storage belong together",
+                    metadata: [
+                        "log": opened.log.reference.topic, "epoch": "\(opened.epoch)", "proved by": opened.evidence,
+                        "blocks": "\(opened.blocks.blocks.count)",
+                    ])
+                return opened
+            } catch {
+                guard error.code == .logUnreachable || error.code == .storageUnreachable else { throw error }
+                let isNew = phase.withLock { phase in
+                    defer { phase = .starting(error) }
+                    if case .starting(let last?) = phase { return last.code != error.code }
+                    return true
+                }
+                    if isNew { logger.warning("waiting: \(error)", metadata: ["code": error.code.rawValue]) }
+                do {
+                    try await Task.sleep(for: .seconds(1))
+                } catch {
+                    throw VarveError(.notReady, "stopped before the log could be reached")
+                }
+            }
+        }
+    }
+
+    /// What a new database begins with; an embedded broker forgets, so its blocks are small.
+    var initialSettings: Settings {
+        let indexer = configuration.indexer
+        var settings = Settings(
+            transactionsPerBlock: UInt64(indexer.transactionsPerBlock), rowsPerBlock: UInt64(indexer.rowsPerBlock),
+            bytesPerBlock: UInt64(indexer.bytesPerBlock), flushDurationMs: UInt64(indexer.flushDuration.milliseconds))
+        if provider.impliesEphemeral {
+            settings.bytesPerBlock = min(settings.bytesPerBlock, 1024 * 1024)
+            settings.transactionsPerBlock = min(settings.transactionsPerBlock, 10_000)
+        }
+        return settings
+    }
+
+    private func warnOfOtherSettings(_ inForce: Settings) {
+        guard inForce != initialSettings else { return }
+        logger.warning(
+            "the database's settings differ from this node's configuration and are followed",
+            metadata: [
+                "rowsPerBlock": "\(inForce.rowsPerBlock)", "transactionsPerBlock": "\(inForce.transactionsPerBlock)",
+                "bytesPerBlock": "\(inForce.bytesPerBlock)", "flushDuration": "\(inForce.flushDurationMs) ms",
+            ])
+    }
+
+    /// The running indexer; throws `NOT_READY` or what the node waits for or was refused with.
+    func indexer() throws(VarveError) -> Indexer {
+        switch phase.withLock({ $0 }) {
+        case .running(let indexer, _): return indexer
+        case .refused(let error): throw error
+        case .starting(let reason):
+            throw reason ?? VarveError(.notReady, "this node is starting. Nothing was written", next: "retry later")
+        }
+    }
+
+    /// Waits until the node serves; throws the refusal if it never will.
+    package func waitUntilReady() async throws(VarveError) {
+        while true {
+            switch phase.withLock({ $0 }) {
+            case .running(let indexer, _):
+                if let stopped = indexer.stopped { throw stopped }
+                if indexer.isReady { return }
+            case .refused(let error): throw error
+            case .starting: break
+            }
+            if Task.isCancelled { throw VarveError(.notReady, "cancelled before the node was ready") }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+}
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+    package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,76 @@
+/// The node's metrics, by the names of docs/observability.md.
+
+internal import VarveIndexing
+internal import VarveModel
+package import VarveTelemetry
+
+package struct NodeInstruments: Sendable {
+    package let registry: MetricsRegistry
+    package let submitSeconds: Histogram
+    package let querySeconds: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        self.registry = registry
+        submitSeconds = registry.histogram(
+            "varve_submit_seconds", help: "Time from a submission's arrival to its outcome, in seconds")
+        querySeconds = registry.histogram("varve_query_seconds", help: "Time to answer a query, in seconds")
+    }
+
+    /// Registers what is read from the node at each scrape.
+    func follow(_ node: Node) {
+        func gauge(_ name: String, _ help: String, _ read: @escaping @Sendable (Indexer.Standing) -> Double?) {
+            registry.gauge(name, help: help) { [weak node] in node?.status().standing.flatMap(read) }
+        }
+        func counter(_ name: String, _ help: String, _ read: @escaping @Sendable (Indexer.Standing) -> Double?) {
+            registry.counter(name, help: help) { [weak node] in node?.status().standing.flatMap(read) }
+        }
+        gauge("varve_log_end_offset", "Next offset the log will give") { Double($0.logEnd.value) }
+        gauge("varve_applied_offset", "Offset of the last applied record") { Double($0.token.position.offset.value) }
+        gauge("varve_adopted_offset", "Offset of the newest adopted cut") {
+            $0.adopted.map { Double($0.position.offset.value) }
+        }
+        gauge("varve_epoch", "Epoch of the log in use") { Double($0.token.position.epoch.number) }
+        gauge("varve_lag_records", "Records of the log not yet applied") { Double($0.lagRecords) }
+        gauge("varve_lag_seconds", "Age of the last applied record while behind the log's end, else 0") {
+            $0.lagRecords == 0 ? 0 : $0.sinceLastRecord.seconds
+        }
+        counter("varve_rows_total", "Document versions applied") { Double($0.counters.rows) }
+        gauge("varve_open_block_rows", "Document versions in the open block") { Double($0.openCounts.rows) }
+        gauge("varve_open_block_bytes", "Uncompressed payload in the open block, in bytes") {
+            Double($0.openCounts.bytes)
+        }
+        gauge("varve_frozen_blocks", "Blocks cut but not yet adopted") { Double($0.frozen) }
+        gauge("varve_block_number", "Number of the newest adopted block") { $0.adopted.map { Double($0.number.value) } }
+        gauge("varve_rpo_transactions", "Transactions that only the log holds: what losing it now would cost") {
+            Double($0.openCounts.transactions + $0.frozenCounts.transactions)
+        }
+        gauge("varve_rpo_seconds", "Age of the oldest record that only the log holds, in seconds") {
+            $0.openSince?.seconds ?? 0
+        }
+        counter("varve_storage_bytes_written_total", "Bytes of block files this node wrote") { Double($0.bytesWritten) }
+        counter("varve_blocks_published_total", "Blocks whose manifest this node put in place") { Double($0.published) }
+        counter("varve_blocks_adopted_total", "Blocks this node adopted") { Double($0.adoptedBlocks) }
+        counter("varve_foreign_records_total", "Records in the log that are not of this database") {
+            Double($0.counters.foreign)
+        }
+        counter("varve_identity_checks_total", "Times the log's identity was proved again while running") {
+            Double($0.identityChecks)
+        }
+        registry.counters("varve_transactions_total", help: "Decided submissions by outcome") { [weak node] in
+            guard let outcomes = node?.status().standing?.counters.outcomes else { return [] }
+            return [Outcome.committed, .aborted, .cancelled, .expired].map {
+                MetricSample(Double(outcomes[Int($0.rawValue)]), labels: ["outcome": $0.description])
+            }
+        }
+        registry.gauges("varve_warnings", help: "1 for each warning or error that holds now, by code") { [weak node] in
+            guard let error = node?.status().error else { return [] }
+            return [MetricSample(1, labels: ["code": error.code.rawValue])]
+        }
+    }
+}
+
+extension Indexer.Standing {
+    package var lagRecords: Int64 {
+        max(0, logEnd.value - (token.position.offset.value + (sinceLastRecord > .seconds(3000) && token.position == .zero ? 0 : 1)))
+    }
+}
