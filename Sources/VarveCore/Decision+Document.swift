@@ -17,7 +17,9 @@ extension Decision {
         }
         writer.text("chain")
         var prefix: [UInt8] = []
-        for shift in stride(from: 56, through: 0, by: -8) { prefix.append(UInt8(truncatingIfNeeded: chainPrefix >> shift)) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            prefix.append(UInt8(truncatingIfNeeded: chainPrefix >> shift))
+        }
         writer.byteString(prefix)
         if let failure {
             writer.text("detail")

@@ -61,7 +61,9 @@ public struct Token: Sendable, Hashable, CustomStringConvertible {
     /// Reads a token, or a bare position.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2 || parts.count == 3, let position = Position("\(parts[0])-\(parts[1])") else { return nil }
+        guard parts.count == 2 || parts.count == 3, let position = Position("\(parts[0])-\(parts[1])") else {
+            return nil
+        }
         var prefix: UInt64?
         if parts.count == 3 {
             guard parts[2].utf8.count == 16, let bytes = VarveModel.bytes(fromHex: parts[2]) else { return nil }

@@ -10,7 +10,8 @@ extension NodeMachine {
         let position = Position(epoch, logged.offset)
         let content: Record?
         switch Record.decode(logged.bytes, tag: tag) {
-        case .record(let record) where record.header.type == .genesis && (applied != nil || record.header.id != genesis):
+        case .record(let record)
+        where record.header.type == .genesis && (applied != nil || record.header.id != genesis):
             effects.append(.foreign(position, reason: "a genesis that is not the first"))
             content = nil
         case .record(let record): content = record

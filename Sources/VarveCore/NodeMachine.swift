@@ -178,9 +178,11 @@ package struct NodeMachine: Sendable {
         } else if published.last != own.draft.last {
             difference = "it ends at \(published.last), here at \(own.draft.last)"
         } else if published.inputChain != own.draft.inputChain {
-            difference = "the records read differ (H \(published.inputChain.shortHex), here \(own.draft.inputChain.shortHex))"
+            difference =
+                "the records read differ (H \(published.inputChain.shortHex), here \(own.draft.inputChain.shortHex))"
         } else if published.effectChain != own.draft.effectChain {
-            difference = "the same records had other effects (E \(published.effectChain), here \(own.draft.effectChain))"
+            difference =
+                "the same records had other effects (E \(published.effectChain), here \(own.draft.effectChain))"
         } else {
             difference = "counts, fields or settings differ"
         }

@@ -13,9 +13,11 @@ extension Indexer {
     func flushLoop() async {
         await withTaskCancellationHandler {
             while !Task.isCancelled && stopped == nil {
-                guard let (block, previous) = state.withLock({ state in
-                    state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
-                }) else {
+                guard
+                    let (block, previous) = state.withLock({ state in
+                        state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
+                    })
+                else {
                     await flushSignal.wait()
                     continue
                 }
@@ -67,7 +69,8 @@ extension Indexer {
         case .identical: return BlockStore.StoredManifest(manifest)
         case .different:
             guard let found = try store.manifest(epoch, block.number) else {
-                throw VarveError(.blockCorrupt, "the manifest of block \(block.number) cannot be read", next: "varve blocks list")
+                throw VarveError(
+                    .blockCorrupt, "the manifest of block \(block.number) cannot be read", next: "varve blocks list")
             }
             return found
         }
@@ -93,7 +96,10 @@ extension Indexer {
                 defer { published.trouble = error }
                 return published.trouble?.code != error.code
             }
-            if isNew { logger.error("block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue]) }
+            if isNew {
+                logger.error(
+                    "block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue])
+            }
             try? await Task.sleep(for: .seconds(1))
         default: stop(error)
         }
@@ -103,7 +109,8 @@ extension Indexer {
     private func onDisk<R: Sendable>(
         _ body: @escaping @Sendable () throws(VarveError) -> R
     ) async throws(VarveError) -> R {
-        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<R, VarveError>, Never>) in
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<R, VarveError>, Never>) in
             diskQueue.async {
                 do throws(VarveError) {
                     continuation.resume(returning: .success(try body()))

@@ -177,7 +177,8 @@ extension Indexer {
         } catch {
             // Nothing of the submission was appended: a definite answer.
             throw error.code == .queryTimeout
-                ? VarveError(.logUnreachable, "the log does not answer. Nothing was written", next: "retry later") : error
+                ? VarveError(.logUnreachable, "the log does not answer. Nothing was written", next: "retry later")
+                : error
         }
     }
 
@@ -199,7 +200,8 @@ extension Indexer {
     private static func answer(_ decision: Decision, _ digest: Bytes16) throws(VarveError) -> Decision {
         guard decision.requestDigest == nil || decision.requestDigest == digest else {
             var error = VarveError(
-                .idConflict, "the submission id \(decision.id) was used for other content, decided at \(decision.position)",
+                .idConflict,
+                "the submission id \(decision.id) was used for other content, decided at \(decision.position)",
                 next: "use a new id for a new transaction")
             error.id = decision.id
             throw error
@@ -235,7 +237,8 @@ extension Indexer {
 
     /// A record without a report: a cancel behind it, once; whichever comes first in the log decides.
     private func resolveLater(_ item: AppendQueue.Pending, _ error: VarveError) async {
-        logger.warning("a record has no report and is being resolved", metadata: ["id": "\(item.id)", "why": error.message])
+        logger.warning(
+            "a record has no report and is being resolved", metadata: ["id": "\(item.id)", "why": error.message])
         guard case .record(let record) = Record.decode(item.bytes, tag: nil), record.header.type == .transaction else {
             return
         }

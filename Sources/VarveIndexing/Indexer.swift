@@ -218,7 +218,8 @@ package final class Indexer: Sendable {
             // Fetched again three times: the fault may have been on the way.
             attempts += 1
             rest = rest.drop { $0.offset < damaged.offset }
-            guard attempts <= 3, let again = try await log.read(at: damaged.offset), again.offset == damaged.offset else {
+            guard attempts <= 3, let again = try await log.read(at: damaged.offset), again.offset == damaged.offset
+            else {
                 throw VarveError(
                     .logCorrupt,
                     "the record at \(Position(epoch, damaged.offset)) is damaged: \(damaged.reason). Everything before it "

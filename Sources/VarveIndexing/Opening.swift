@@ -157,7 +157,8 @@ package struct Opening: Sendable {
             }
             guard let (entry, genesis, _) = try await self.firstGenesis(log) else {
                 throw self.isDurableStore
-                    ? self.storageMissing(nil, end: Position(epoch, range.upperBound)) : self.beginningGone(epoch, range)
+                    ? self.storageMissing(nil, end: Position(epoch, range.upperBound))
+                    : self.beginningGone(epoch, range)
             }
             return (genesis, Position(epoch, entry.offset))
         }
@@ -174,7 +175,9 @@ package struct Opening: Sendable {
     /// In-memory storage, or an operator's word: FORMAT and epoch record are taken from a log that is whole.
     private func adoptLog(_ epoch: Epoch) async throws(VarveError) {
         try await withLog(epoch) { (log) async throws(VarveError) in
-            guard let (entry, genesis, record) = try await self.firstGenesis(log) else { throw self.storageMissing(nil) }
+            guard let (entry, genesis, record) = try await self.firstGenesis(log) else {
+                throw self.storageMissing(nil)
+            }
             _ = try self.store.publishFormat(StorageFormat(database: genesis.database))
             try self.publish(self.epochRecord(log, entry, record, genesis))
         }
@@ -319,7 +322,9 @@ package struct Opening: Sendable {
             // Every record both sides know has expired: the next one of ours proves the range.
             proved.append(try await barrierProof(log, current, database, adopted))
         }
-        return Proof(genesis: genesisEntry, evidence: proved.joined(separator: ", "), next: block.map { $0.last.offset.next } ?? genesisOffset)
+        return Proof(
+            genesis: genesisEntry, evidence: proved.joined(separator: ", "),
+            next: block.map { $0.last.offset.next } ?? genesisOffset)
     }
 
     private func compare(
@@ -352,7 +357,8 @@ package struct Opening: Sendable {
             payload: Bytes())
         if case .refused(let error)? = await log.append([barrier.encoded()]).first { throw error }
         guard let entry = try await log.read(at: adopted.next), entry.bytes == barrier.encoded() else {
-            throw replaced(current.epoch, adopted.next, "a record just appended was not the first behind storage's last")
+            throw replaced(
+                current.epoch, adopted.next, "a record just appended was not the first behind storage's last")
         }
         return "a barrier read back at \(Position(current.epoch, entry.offset))"
     }

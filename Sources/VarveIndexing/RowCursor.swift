@@ -101,7 +101,8 @@ package struct RowCursor: Sendable {
                         key: key,
                         row: version.document.map {
                             Row(
-                                key: key, position: version.position, systemFrom: version.systemFrom, body: .document($0))
+                                key: key, position: version.position, systemFrom: version.systemFrom,
+                                body: .document($0))
                         })
                 } else if entry.erased != nil {
                     source.head = Head(key: key, row: nil)

@@ -179,7 +179,8 @@ extension AdoptedBlock {
                         document: document)
                 else {
                     throw VarveError(
-                        .blockCorrupt, "row \(row) of \(TableName.transactions) in block \(manifest.number) is no decision",
+                        .blockCorrupt,
+                        "row \(row) of \(TableName.transactions) in block \(manifest.number) is no decision",
                         next: "varve blocks show \(manifest.number)")
                 }
                 list.append(decision)

@@ -1,7 +1,9 @@
 /// What an operator asks: where the node stands, which blocks and epochs there are, cut one now.
 
-package import VarveCore
+internal import Synchronization
+internal import VarveCore
 package import VarveIndexing
+internal import VarveLog
 package import VarveModel
 package import VarveStorage
 
@@ -96,7 +98,7 @@ extension Node {
     package func blocks(limit: Int, before: BlockNumber?) throws(VarveError) -> [BlockStore.StoredManifest] {
         let blocks = try indexer().snapshot.blocks.blocks.reversed()
         return blocks.filter { block in before.map { block.manifest.number < $0 } ?? true }.prefix(limit)
-            .map { BlockStore.StoredManifest($0.manifest, $0.digest) }
+            .map { BlockStore.StoredManifest($0.manifest) }
     }
 
     /// Every epoch, oldest first.

@@ -1,8 +1,9 @@
 /// Transactions: submit one, ask for one, list them.
 
 public import VarveCore
-public import VarveIndexing
+internal import VarveIndexing
 public import VarveModel
+internal import VarveTelemetry
 
 public struct SubmitOptions: Sendable {
     /// The submission's id; one is made when absent. A retry with the same id and content is the same submission.

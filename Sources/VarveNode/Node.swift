@@ -5,12 +5,12 @@
 /// and tries again; a refusal ends it with the error.
 
 internal import Synchronization
-public import VarveCore
-package import VarveIndexing
+internal import VarveCore
+internal import VarveIndexing
 package import VarveLog
-public import VarveModel
+package import VarveModel
 package import VarveStorage
-public import VarveTelemetry
+package import VarveTelemetry
 
 public final class Node: Sendable {
     public let configuration: Configuration
@@ -19,7 +19,9 @@ public final class Node: Sendable {
     let logger: Logger
     let provider: any LogProvider
     let objects: any ObjectStore
-    let instruments: NodeInstruments
+    /// An operator's word that an empty storage shall be rebuilt from a complete log.
+    let bootstrapFromLog: Bool
+    package let instruments: NodeInstruments
     let startedAt = ContinuousClock.now
 
     enum Phase: Sendable {
@@ -33,7 +35,7 @@ public final class Node: Sendable {
 
     package init(
         _ configuration: Configuration, id: String, log provider: any LogProvider, storage objects: any ObjectStore,
-        logger: Logger, metrics: MetricsRegistry = MetricsRegistry()
+        logger: Logger, metrics: MetricsRegistry = MetricsRegistry(), bootstrapFromLog: Bool = false
     ) {
         self.configuration = configuration
         self.id = id
@@ -41,6 +43,7 @@ public final class Node: Sendable {
         self.objects = objects
         self.logger = logger
         self.metrics = metrics
+        self.bootstrapFromLog = bootstrapFromLog
         instruments = NodeInstruments(metrics)
         instruments.follow(self)
     }
@@ -78,7 +81,7 @@ public final class Node: Sendable {
             provider: provider, store: BlockStore(objects), isDurableStore: objects.isShared,
             configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
             allowEphemeral: configuration.allowEphemeral || provider.isEphemeral && provider.impliesEphemeral,
-            bootstrapFromLog: !objects.isShared || configuration.node.bootstrapFromLog)
+            bootstrapFromLog: !objects.isShared || bootstrapFromLog)
         while true {
             do throws(VarveError) {
                 let opened = try await opening.open()
@@ -97,7 +100,7 @@ public final class Node: Sendable {
                     if case .starting(let last?) = phase { return last.code != error.code }
                     return true
                 }
-                    if isNew { logger.warning("waiting: \(error)", metadata: ["code": error.code.rawValue]) }
+                if isNew { logger.warning("waiting: \(error)", metadata: ["code": error.code.rawValue]) }
                 do {
                     try await Task.sleep(for: .seconds(1))
                 } catch {

@@ -1,6 +1,7 @@
 /// The node's metrics, by the names of docs/observability.md.
 
-internal import VarveIndexing
+internal import VarveCore
+package import VarveIndexing
 internal import VarveModel
 package import VarveTelemetry
 
@@ -71,6 +72,9 @@ package struct NodeInstruments: Sendable {
 
 extension Indexer.Standing {
     package var lagRecords: Int64 {
-        max(0, logEnd.value - (token.position.offset.value + (sinceLastRecord > .seconds(3000) && token.position == .zero ? 0 : 1)))
+        max(
+            0,
+            logEnd.value
+                - (token.position.offset.value + (sinceLastRecord > .seconds(3000) && token.position == .zero ? 0 : 1)))
     }
 }
