@@ -29,8 +29,8 @@ extension CBORCursor {
         for _ in 0..<count {
             let start = at
             let name = try textRange()
-            try validateName(name, isTop: level == 1)
             let word = nameWord(start, at)
+            try validateName(name, word, isTop: level == 1)
             if let previous {
                 // Up to seven bytes of name the word is all of it.
                 let isInOrder =
@@ -46,8 +46,24 @@ extension CBORCursor {
         }
     }
 
+    /// - Parameter word: the first eight bytes of the encoded name, zero-filled.
     @inline(__always)
-    private func validateName(_ name: Range<Int>, isTop: Bool) throws(CBORFault) {
+    private func validateName(_ name: Range<Int>, _ word: UInt64, isTop: Bool) throws(CBORFault) {
+        let count = name.count
+        if (1...7).contains(count) {
+            // The word holds all of it: ASCII, no NUL, and no letter that needs a closer look.
+            let text = word << 8 | (1 << UInt64(64 - 8 * count)) - 1
+            let ones: UInt64 = 0x0101_0101_0101_0101
+            let first = UInt8(truncatingIfNeeded: word >> 48)
+            let zeros = (text &- ones) & ~text & (ones << 7) & (~0 << UInt64(64 - 8 * count))
+            let high = text & (ones << 7) & (~0 << UInt64(64 - 8 * count))
+            if zeros | high == 0, first != UInt8(ascii: "_"), first != UInt8(ascii: "@") { return }
+        }
+        try validateUncommonName(name, isTop: isTop)
+    }
+
+    @inline(never)
+    private func validateUncommonName(_ name: Range<Int>, isTop: Bool) throws(CBORFault) {
         guard (1...Document.nameBytesMax).contains(name.count) else {
             throw fault("a field name that is empty or has more than 255 bytes", at: name.lowerBound)
         }

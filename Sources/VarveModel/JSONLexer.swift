@@ -125,15 +125,20 @@ struct JSONLexer {
 
     /// The top bit of each byte that is a quote, a backslash, a control character or not ASCII; the lowest one is exact.
     @inline(__always)
-    private static func marks(_ word: UInt64) -> UInt64 {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let tops: UInt64 = 0x8080_8080_8080_8080
+    private static func marks(_ word: UInt64) -> UInt64 { escapeMarks(word) | word & tops }
+
+    /// The same for the bytes that stand escaped in a JSON string.
+    @inline(__always)
+    static func escapeMarks(_ word: UInt64) -> UInt64 {
         let quote = word ^ (ones &* 0x22)
         let backslash = word ^ (ones &* 0x5c)
         return
-            (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- (ones &* 0x20)) & ~word)
-            | word) & tops
+            (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- (ones &* 0x20)) & ~word))
+            & tops
     }
+
+    private static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    private static var tops: UInt64 { 0x8080_8080_8080_8080 }
 
     /// The end of the escape (of both halves of a surrogate pair) that starts at `i`.
     @inline(never)

@@ -50,12 +50,25 @@ public struct JSONWriter: Sendable {
     package mutating func text(_ utf8: UnsafeRawBufferPointer) {
         byte("\"")
         var from = 0
-        for at in 0..<utf8.count {
+        var at = 0
+        guard let base = utf8.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return byte("\"") }
+        while at < utf8.count {
+            // Whole words that need no escape.
+            if at + 8 <= utf8.count {
+                let marks = JSONLexer.escapeMarks(loadWord(base + at))
+                guard marks != 0 else {
+                    at += 8
+                    continue
+                }
+                at += marks.trailingZeroBitCount >> 3
+            }
             let unit = utf8[at]
-            guard unit < 0x20 || unit == 0x22 || unit == 0x5c else { continue }
-            bytes.append(contentsOf: utf8[from..<at])
-            from = at + 1
-            escape(unit)
+            if unit < 0x20 || unit == 0x22 || unit == 0x5c {
+                bytes.append(contentsOf: utf8[from..<at])
+                from = at + 1
+                escape(unit)
+            }
+            at += 1
         }
         bytes.append(contentsOf: utf8[from...])
         byte("\"")

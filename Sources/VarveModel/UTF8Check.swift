@@ -29,6 +29,26 @@ func utf8SequenceEnd(_ base: UnsafePointer<UInt8>, _ at: Int, _ end: Int) -> Int
 /// Whether `count` bytes are UTF-8; eight ASCII bytes at a time.
 @inline(__always)
 func isUTF8(_ base: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+    if count >= 8 {
+        var at = 0
+        var seen: UInt64 = 0
+        while at + 8 <= count {
+            seen |= loadWord(base + at)
+            at += 8
+        }
+        // The last word overlaps the one before.
+        seen |= loadWord(base + count - 8)
+        if seen & 0x8080_8080_8080_8080 == 0 { return true }
+    } else {
+        var seen: UInt8 = 0
+        for at in 0..<count { seen |= base[at] }
+        if seen < 0x80 { return true }
+    }
+    return isUTF8BySequence(base, count)
+}
+
+@inline(never)
+private func isUTF8BySequence(_ base: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     var at = 0
     while true {
         while at + 8 <= count, loadWord(base + at) & 0x8080_8080_8080_8080 == 0 { at += 8 }
