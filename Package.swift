@@ -101,6 +101,7 @@ let package = Package(
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
+        tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),

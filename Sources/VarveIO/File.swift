@@ -159,4 +159,7 @@ package final class File: Sendable {
             throw error
         }
     }
+
+    /// Gives the lock back before the file is closed.
+    package func unlock() { _ = flock(descriptor, LOCK_UN) }
 }

@@ -29,10 +29,13 @@ public protocol Log: Sendable {
 
     /// Appends records in order and waits until each has a definite report or is known to be unknown.
     /// One result for each record, in order. Never throws: a failure is a result.
+    ///
+    /// A record above `recordBytesMax` is refused (`OVERSIZE`), those beside it are not. Records may be empty. After
+    /// `close` everything is refused (`NOT_READY`). A new local log takes nothing before its genesis (`LOG_MISSING`).
     func append(_ records: [Bytes]) async -> [AppendResult]
 
     /// First offset still held, and the next offset the log will give. Equal when nothing is held.
-    /// Throws `LOG_UNREACHABLE`, `LOG_MISSING`, `LOG_DENIED`.
+    /// Throws `LOG_UNREACHABLE`, `LOG_MISSING`, `LOG_DENIED`; `NOT_READY` after `close`, as `read` and `tail` do.
     func range() async throws(VarveError) -> Range<Offset>
 
     /// The record at `offset`, or the first one behind it; nil when the log holds none there or behind.
@@ -42,10 +45,11 @@ public protocol Log: Sendable {
     /// the tail's first `next`: `LOG_GAP` below the start, `LOG_BEHIND` above the end.
     func tail(from offset: Offset) async throws(VarveError) -> any LogTail
 
-    /// Says that every record below `offset` is in blocks. A local log may forget them; others do nothing.
+    /// Says that every record below `offset` is in blocks. A local log may forget them, never the others; other logs do
+    /// nothing.
     func trim(below offset: Offset) async
 
-    /// Ends every tail, waits for what is in flight, releases files and handles. Idempotent.
+    /// Ends every tail of this handle, waits for what is in flight, releases files and handles. Idempotent.
     func close() async
 }
 
@@ -80,6 +84,7 @@ public protocol LogTail: Sendable {
     /// it waits. After a throw the tail is finished. One caller at a time.
     func next() async throws(VarveError) -> LogBatch?
 
+    /// Ends a waiting `next`. Idempotent.
     func close() async
 }
 
@@ -101,7 +106,8 @@ public protocol LogProvider: Sendable {
     /// What stands at this epoch's place: without creating anything.
     func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence
 
-    /// Opens the log of an epoch. Throws `LOG_MISSING` when there is none; never creates.
+    /// Opens the log of an epoch. Throws `LOG_MISSING` when there is none; never creates. `LOG_LOCKED` when the kind allows
+    /// one handle only and it is taken.
     func open(_ epoch: Epoch) async throws(VarveError) -> any Log
 
     /// Creates the place of an epoch's log if it is not there (a topic, a directory), ready for its genesis. Many nodes

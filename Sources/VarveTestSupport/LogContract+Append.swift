@@ -1,0 +1,180 @@
+/// Checks of the provider, of append, and of order.
+
+import VarveLog
+import VarveModel
+
+extension LogContract {
+    static let providerChecks: [Check] = [
+        Check("an epoch is missing until it is created; probing and opening create nothing") { bench in
+            guard bench.subject.createsEpochs else { return }
+            let epoch = bench.subject.epoch
+            for _ in 0..<2 {
+                try requireEqual(try await bench.provider.probe(epoch), .missing, "probe of a place nobody created")
+                try await requireError(.logMissing, "open of a missing log") { try await bench.provider.open(epoch) }
+            }
+            try await bench.provider.create(epoch)
+            try requireEqual(try await bench.provider.probe(epoch), .present, "probe after create")
+            try requireEqual(
+                try await bench.provider.probe(bench.subject.otherEpoch), .missing, "probe of another epoch")
+        },
+        Check("creating what exists is success and changes nothing, by many at once too") { bench in
+            let (log, _) = try await bench.begun()
+            let range = try await log.range()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { try await bench.provider.create(bench.subject.epoch) } }
+                try await group.waitForAll()
+            }
+            try requireEqual(try await log.range(), range, "range after create")
+            await log.close()
+        },
+        Check("a new log is empty") { bench in
+            let log = try await bench.opened()
+            let range = try await log.range()
+            try require(range.isEmpty, "a new log holds \(range)")
+            try requireEqual(try await log.read(at: range.lowerBound), nil, "record of an empty log")
+            await log.close()
+        },
+        Check("a second handle is allowed, or LOG_LOCKED") { bench in
+            let (log, _) = try await bench.begun()
+            if bench.subject.isExclusive {
+                try await requireError(.logLocked, "second handle") {
+                    try await bench.provider.open(bench.subject.epoch)
+                }
+            } else {
+                let second = try await bench.provider.open(bench.subject.epoch)
+                try await bench.append(records(0..<1), to: second)
+                try requireEqual(try await log.range(), try await second.range(), "range of two handles")
+                await second.close()
+            }
+            await log.close()
+        },
+        Check("epochs are logs of their own") { bench in
+            let (log, first) = try await bench.begun()
+            let other = try await bench.opened(bench.subject.otherEpoch)
+            try require(!log.reference.isSamePlace(as: other.reference), "two epochs have the same reference")
+            try await bench.append([genesis(bench.subject.otherEpoch)], to: other)
+            try requireEqual(try await log.range().upperBound, first, "end after an append to another epoch")
+            await log.close()
+            await other.close()
+        },
+        Check("what was stored is there for the next handle, and offsets go on") { bench in
+            let (log, first) = try await bench.begun()
+            try await bench.append(records(0..<100), to: log)
+            let before = try await bench.entries(of: log, from: first)
+            let end = try await log.range().upperBound
+            await log.close()
+            let again = try await bench.provider.open(bench.subject.epoch)
+            try requireEqual(try await again.range().upperBound, end, "end after opening again")
+            try requireEqual(try await bench.entries(of: again, from: first), before, "entries after opening again")
+            try await bench.append(records(100..<101), to: again)
+            let added = try await again.read(at: end)
+            try requireEqual(added?.bytes, records(100..<101)[0], "record appended after opening again")
+            await again.close()
+        },
+    ]
+
+    static let appendChecks: [Check] = [
+        Check("one result for each record, in order; none for none") { bench in
+            let (log, first) = try await bench.begun()
+            try requireEqual(await log.append([]).count, 0, "results of an empty append")
+            let results = try await bench.append(records(0..<50), to: log)
+            let entries = try await bench.entries(of: log, from: first)
+            try requireEqual(entries.map(\.bytes), records(0..<50), "records read back")
+            for (result, entry) in zip(results, entries) {
+                guard case .stored(let offset, let time) = result else { continue }
+                if let offset { try requireEqual(offset, entry.offset, "reported offset") }
+                if let time { try requireEqual(time, entry.time, "reported time") }
+            }
+            await log.close()
+        },
+        Check("any bytes are kept, none at all too") { bench in
+            let (log, first) = try await bench.begun()
+            let odd = [
+                Bytes(), Bytes([0]), Bytes([UInt8](0...255)), Bytes(), Bytes("not a record"),
+                Bytes([UInt8](repeating: 7, count: 300_000))[1000..<299_000],
+            ]
+            try await bench.append(odd, to: log)
+            try requireEqual(try await bench.entries(of: log, from: first).map(\.bytes), odd, "bytes read back")
+            await log.close()
+        },
+        Check("a record above the limit is refused, those beside it and one at the limit are stored") { bench in
+            let (log, first) = try await bench.begun()
+            let largest = Bytes([UInt8](repeating: 1, count: log.recordBytesMax))
+            let oversize = Bytes([UInt8](repeating: 2, count: log.recordBytesMax + 1))
+            let results = await log.append([Bytes("a"), oversize, Bytes("b")])
+            guard results.count == 3, case .stored = results[0], case .refused(let error) = results[1],
+                case .stored = results[2]
+            else { throw ContractViolation(description: "results around an oversize record: \(results)") }
+            try requireEqual(error.code, .oversize, "code of an oversize record")
+            try await bench.append([largest], to: log)
+            let entries = try await bench.entries(of: log, from: first)
+            try requireEqual(entries.map(\.bytes.count), [1, 1, largest.count], "sizes read back")
+            await log.close()
+        },
+        Check("cancelling a task that waits in append takes nothing back") { bench in
+            let (log, first) = try await bench.begun()
+            let task = Task { await log.append(records(0..<100)) }
+            task.cancel()
+            let results = await task.value
+            try requireEqual(results.count, 100, "results of a cancelled append")
+            let stored = results.filter { if case .stored = $0 { true } else { false } }
+            try requireEqual(stored.count, 100, "records stored by a cancelled append")
+            try requireEqual(
+                try await bench.entries(of: log, from: first).map(\.bytes), records(0..<100), "records read back")
+            await log.close()
+        },
+        Check("log time is the same for every reader and near the clock") { bench in
+            let (log, first) = try await bench.begun()
+            let before = SystemInstantSource().now().microseconds / 1000
+            try await bench.append(records(0..<1), to: log)
+            let after = SystemInstantSource().now().microseconds / 1000
+            let entry = try await log.read(at: first)
+            let minute: Int64 = 60_000
+            try require(
+                entry.map { (before - minute...after + minute).contains($0.time) } ?? false,
+                "log time \(entry.map { "\($0.time)" } ?? "none") is not in milliseconds since 1970")
+            try requireEqual(try await bench.entries(of: log, from: first).first, entry, "entry by a tail and by read")
+            await log.close()
+        },
+    ]
+
+    static let orderChecks: [Check] = [
+        Check("offsets rise and never repeat, and every reader sees the same") { bench in
+            let (log, first) = try await bench.begun()
+            for start in stride(from: 0, to: 3000, by: 300) {
+                try await bench.append(records(start..<start + 300), to: log)
+            }
+            let entries = try await bench.entries(of: log, from: first)
+            try requireEqual(entries.map(\.bytes), records(0..<3000), "records read back")
+            for (a, b) in zip(entries, entries.dropFirst()) {
+                try require(a.offset < b.offset, "offset \(b.offset) follows \(a.offset)")
+            }
+            for _ in 0..<2 {
+                try requireEqual(try await bench.entries(of: log, from: first), entries, "a second reader's entries")
+            }
+            await log.close()
+        },
+        Check("each caller's records keep their order while many append at once") { bench in
+            let (log, first) = try await bench.begun()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for caller in 0..<16 {
+                    group.addTask {
+                        for call in 0..<10 {
+                            try await bench.append(records(call * 3..<call * 3 + 3, "caller \(caller)"), to: log)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let entries = try await bench.entries(of: log, from: first)
+            try requireEqual(entries.count, 480, "records of all callers")
+            let texts = entries.map { $0.bytes.utf8 ?? "" }
+            for caller in 0..<16 {
+                let own = texts.filter { $0.hasPrefix("caller \(caller) ") }
+                try requireEqual(own, (0..<30).map { "caller \(caller) \($0)" }, "order of caller \(caller)")
+            }
+            // One call's records stand together or at least in order; in these logs nothing comes between them.
+            await log.close()
+        },
+    ]
+}
