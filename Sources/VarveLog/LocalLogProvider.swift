@@ -37,6 +37,7 @@ public final class LocalLogProvider: LogProvider {
     }
 
     public let isEphemeral = false
+    public let impliesEphemeral = false
     public let warnings: [String] = []
 
     public func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {

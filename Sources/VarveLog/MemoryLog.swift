@@ -140,6 +140,7 @@ public final class MemoryLogProvider: LogProvider {
     public init(instantSource: any InstantSource = SystemInstantSource()) { instants = instantSource }
 
     public let isEphemeral = true
+    public let impliesEphemeral = false
     public var warnings: [String] { ["the log is in memory: what it holds ends with this process"] }
 
     public func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
