@@ -102,6 +102,7 @@ let package = Package(
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
         tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport"]),
+        tests("VarveQueryTests", ["VarveQuery", "VarveModel"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
