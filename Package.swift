@@ -109,6 +109,7 @@ let package = Package(
         tests(
             "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
             resources: [.copy("Fixtures")]),
+        tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
     ]
 )

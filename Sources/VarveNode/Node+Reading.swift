@@ -1,14 +1,8 @@
 /// Reads: wait for what the reader asks for, then a snapshot that never changes.
 
-package import VarveCore
+internal import VarveCore
 package import VarveIndexing
-public import VarveModel
-
-/// A point in the past: a position, or an instant of system time.
-public enum AsOf: Sendable, Hashable {
-    case position(Position)
-    case instant(Instant)
-}
+package import VarveModel
 
 package struct ReadOptions: Sendable {
     /// Wait until this was applied here; with a chain prefix also prove that it is the same history.

@@ -1,6 +1,6 @@
 /// Transactions: submit one, ask for one, list them.
 
-public import VarveCore
+package import VarveCore
 internal import VarveIndexing
 public import VarveModel
 internal import VarveTelemetry
