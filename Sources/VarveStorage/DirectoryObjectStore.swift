@@ -148,47 +148,37 @@ package final class DirectoryObjectStore: ObjectStore {
         }
     }
 
-    /// Exclusive link, read after write, list after write: what publishing once stands on.
     private func probe() throws(VarveError) {
         let target = temporaryPath(suffix: ".probe")
-        let content = Bytes(target)
-        func publish() throws(VarveError) -> FileSystem.Publication {
-            let temporary = temporaryPath()
-            do throws(IOError) {
-                return try content.withUnsafeBytes { raw throws(IOError) in
-                    try FileSystem.publishOnce(raw, as: target, temporary: temporary)
+        let name = target.dropFirst(file("tmp/").count)
+        let content = Array(name.utf8)
+        let weakness = try io { () throws(IOError) in
+            try DirectoryProbe(
+                publish: { () throws(IOError) in
+                    let temporary = self.temporaryPath()
+                    return try Bytes(content).withUnsafeBytes { raw throws(IOError) in
+                        try FileSystem.publishOnce(raw, as: target, temporary: temporary)
+                    }
+                },
+                isReadBack: { () throws(IOError) in try FileSystem.read(target) == content },
+                isListed: { () throws(IOError) in
+                    try Directory.list(self.file("tmp")).contains { $0.name.utf8.elementsEqual(name.utf8) }
                 }
-            } catch {
-                // Writing was allowed: it is the link that this file system does not have.
-                if error.operation == "link", error.kind == .denied || error.kind == .other {
-                    throw weak("it has no hard links (\(error.reason))")
-                }
-                throw Self.storageError(error, path)
-            }
+            ).weakness()
         }
-        guard try publish() == .created else { throw weak("a name that is new seems to be taken") }
-        guard try publish() == .exists else { throw weak("two writers can create the same name") }
-        let (found, listed) = try io { () throws(IOError) in
-            let found = try FileSystem.read(target)
-            let listed = try Directory.list(file("tmp")).contains { file("tmp/\($0.name)") == target }
-            try FileSystem.remove(target)
-            return (found, listed)
+        _ = try io { () throws(IOError) in try FileSystem.remove(target) }
+        if let weakness {
+            throw VarveError(
+                .storageWeak, "the file system of \(path) cannot hold a shared store: \(weakness); nothing was written",
+                next: "use a file system with hard links and close-to-open consistency (ext4, xfs, NFS 4)")
         }
-        guard found.map({ Bytes($0) }) == content else { throw weak("what was written is not read back") }
-        guard listed else { throw weak("what was written is not listed") }
-    }
-
-    private func weak(_ what: String) -> VarveError {
-        VarveError(
-            .storageWeak, "the file system of \(path) cannot hold a shared store: \(what); nothing was written",
-            next: "use a file system with hard links and close-to-open consistency (ext4, xfs, NFS 4)")
     }
 
     private func io<R>(_ body: () throws(IOError) -> R) throws(VarveError) -> R {
         do throws(IOError) { return try body() } catch { throw Self.storageError(error, path) }
     }
 
-    private static func storageError(_ error: IOError, _ path: String) -> VarveError {
+    static func storageError(_ error: IOError, _ path: String) -> VarveError {
         switch error.kind {
         case .full:
             VarveError(

@@ -1,0 +1,107 @@
+/// What every `ObjectStore` promises, as checks that any test target runs over its own stores.
+///
+/// Each promise gets a fresh store and a second handle on the same one (another node, or the same object where a store
+/// ends with its process). A broken promise is thrown as a sentence.
+
+import Dispatch
+import Synchronization
+import VarveModel
+package import VarveStorage
+
+package struct BrokenPromise: Error, Sendable, CustomStringConvertible {
+    package let description: String
+}
+
+package struct ObjectStoreContract: Sendable, CustomStringConvertible {
+    /// The promise, as a sentence.
+    package let description: String
+    package let check: @Sendable (_ store: any ObjectStore, _ other: any ObjectStore) throws -> Void
+
+    package static let promises = [
+        ObjectStoreContract(description: "what was put is read, sized, listed and opened by everyone") { store, other in
+            try promise(try store.putIfAbsent("a/b/c.x", Bytes("hello")) == .created, "a new object is not created")
+            for handle in [store, other] {
+                try promise(try handle.get("a/b/c.x") == Bytes("hello"), "it is not read back")
+                try promise(try handle.size(of: "a/b/c.x") == 5, "its size is wrong")
+                try promise(try handle.list("a/b/") == ["a/b/c.x"], "it is not listed")
+                let contents = try handle.open("a/b/c.x")
+                try promise(contents?.count == 5, "its contents have another size")
+                let bytes = contents?.withUnsafeBytes { Bytes(Array($0)) }
+                try promise(bytes == Bytes("hello"), "its contents are others")
+            }
+        },
+        ObjectStoreContract(description: "what stands is never replaced") { store, other in
+            _ = try store.putIfAbsent("x", Bytes("first"))
+            try promise(try other.putIfAbsent("x", Bytes("first")) == .identical, "equal bytes are not identical")
+            try promise(
+                try other.putIfAbsent("x", Bytes("second")) == .different(Bytes("first")),
+                "other bytes do not get what stands there")
+            try promise(try store.get("x") == Bytes("first"), "the object changed")
+        },
+        ObjectStoreContract(description: "of many writers exactly one creates") { store, other in
+            for round in 0..<8 {
+                let outcomes = inThreads(6) { i in
+                    try? (i.isMultiple(of: 2) ? store : other).putIfAbsent("race/\(round)", Bytes("writer \(i)"))
+                }
+                try promise(outcomes.count { $0 == .created } == 1, "\(outcomes) has not exactly one creator")
+                let standing = try store.get("race/\(round)") ?? Bytes()
+                for outcome in outcomes where outcome != .created {
+                    try promise(outcome == .different(standing), "a loser was told \(String(describing: outcome))")
+                }
+            }
+        },
+        ObjectStoreContract(description: "a list is one level, in byte order") { store, _ in
+            for name in ["l/b", "l/a", "l/B", "l/a.1", "l/sub/z", "la", "l/0"] {
+                _ = try store.putIfAbsent(name, Bytes())
+            }
+            try promise(
+                try store.list("l/") == ["l/0", "l/B", "l/a", "l/a.1", "l/b"], "got \(try store.list("l/"))")
+            try promise(try store.list("") == ["la"], "the top has \(try store.list(""))")
+        },
+        ObjectStoreContract(description: "what is missing is nil, not an error") { store, _ in
+            try promise(try store.get("no/such") == nil, "get found something")
+            try promise(try store.size(of: "no/such") == nil, "size found something")
+            try promise(try store.list("no/").isEmpty, "list found something")
+            let contents = try store.open("no/such")
+            try promise(contents == nil, "open found something")
+        },
+        ObjectStoreContract(description: "an empty object is an object") { store, _ in
+            try promise(try store.putIfAbsent("empty", Bytes()) == .created, "it is not created")
+            try promise(try store.get("empty") == Bytes(), "it is not read back")
+            let contents = try store.open("empty")
+            try promise(contents?.withUnsafeBytes { $0.count } == 0, "it is not opened")
+        },
+        ObjectStoreContract(description: "opened contents stay at one address") { store, _ in
+            _ = try store.putIfAbsent("held", Bytes(Array(repeating: 7, count: 100_000)))
+            let contents = try store.open("held")!
+            let first = contents.withUnsafeBytes { $0.baseAddress }
+            _ = try store.putIfAbsent("other", Bytes(Array(repeating: 8, count: 100_000)))
+            try promise(contents.withUnsafeBytes { $0.baseAddress } == first, "the address changed")
+            try promise(contents.withUnsafeBytes { $0.allSatisfy { $0 == 7 } }, "the bytes changed")
+        },
+        ObjectStoreContract(description: "a name cannot lead elsewhere") { store, _ in
+            for name in ["", "/etc", "../x", "a/../b", "a//b", "a/", ".", "ä", "a b", "a\u{0}"] {
+                do {
+                    _ = try store.putIfAbsent(name, Bytes())
+                } catch let error as VarveError where error.code == .internal {
+                    continue
+                }
+                throw BrokenPromise(description: "\"\(name)\" was taken as a name")
+            }
+        },
+    ]
+}
+
+private func promise(_ holds: @autoclosure () throws -> Bool, _ otherwise: @autoclosure () throws -> String) throws {
+    if try !holds() { throw BrokenPromise(description: try otherwise()) }
+}
+
+/// Runs `body` in `count` threads at once; results in order.
+private func inThreads<R: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) -> R) -> [R] {
+    let results = Mutex<[Int: R]>([:])
+    DispatchQueue.concurrentPerform(iterations: count) { i in
+        let result = body(i)
+        results.withLock { $0[i] = result }
+    }
+    return results.withLock { results in (0..<count).map { results[$0]! } }
+}
