@@ -62,16 +62,19 @@ extension Exchange {
         return result
     }
 
-    /// More of a streamed answer: a number of bytes, -1 at its end, -2 to cut the connection.
+    /// More of a streamed answer: a number of bytes, or -1 at its end.
+    ///
+    /// To cut an answer the socket is shut down and a byte returned that can no longer be sent. The library's own way,
+    /// -2, leaves the connection of 0.9.75 closed but lying about until something happens to it.
     func read(into buffer: UnsafeMutablePointer<CChar>, _ room: Int) -> Int {
         var waiting: CheckedContinuation<Void, Never>?
-        let result: Int = state.withLock { state in
-            if state.isAborted { return -2 }
+        let result: Int? = state.withLock { state in
+            if state.isAborted { return nil }
             let count = min(state.pendingBytes, room)
             if count == 0 {
                 switch state.outcome {
                 case .complete: return -1
-                case .broken: return -2
+                case .broken: return nil
                 // Zero without suspending would be asked again at once, for ever.
                 case nil:
                     state.suspendOnce()
@@ -90,7 +93,10 @@ extension Exchange {
             return count
         }
         waiting?.resume()
-        return result
+        if let result { return result }
+        link.cut()
+        buffer.pointee = 0
+        return 1
     }
 
     /// The library is through with this request, well or not.

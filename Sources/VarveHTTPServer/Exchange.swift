@@ -15,6 +15,8 @@ import VarveGzip
 package final class Exchange: Sendable {
     package let head: Head
     let core: ServerCore
+    /// Has this exchange too until the request is over.
+    let link: Link
     let mode: Mode
     let state: Mutex<State>
     private let decoder: Mutex<BodyDecoder>
@@ -71,9 +73,10 @@ package final class Exchange: Sendable {
     /// How much one call of `next()` gives of a decoded body, about.
     static let decodedStepBytes = 256 * 1024
 
-    init(head: Head, mode: Mode, expectedBytes: Int, connection: OpaquePointer, core: ServerCore) {
+    init(head: Head, mode: Mode, expectedBytes: Int, connection: OpaquePointer, link: Link, core: ServerCore) {
         self.head = head
         self.mode = mode
+        self.link = link
         self.core = core
         var first = State(connection: Connection(pointer: connection))
         if case .collect = mode { first.incoming.reserveCapacity(expectedBytes) }

@@ -61,6 +61,11 @@ final class Link: Sendable {
         state.withLock { if !$0.isBusy { Self.shutDown($0) } }
     }
 
+    /// Nothing more goes out.
+    func cut() {
+        state.withLock { Self.shutDown($0) }
+    }
+
     /// Cuts whatever goes on.
     func abort() {
         let exchange = state.withLock {

@@ -78,7 +78,7 @@ final class ServerCore: Sendable {
             return refuse(.overloaded, head, connection, close: length != .known(0))
         }
         let exchange = Exchange(
-            head: head, mode: mode, expectedBytes: expectedBytes, connection: connection, core: self)
+            head: head, mode: mode, expectedBytes: expectedBytes, connection: connection, link: call.link, core: self)
         call.exchange = exchange
         call.link.admitted(exchange)
         exchange.start()

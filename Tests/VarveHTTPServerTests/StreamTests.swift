@@ -161,6 +161,20 @@ import VarveHTTPServer
         }
     }
 
+    @Test func aFaultOfTheWriterCutsTheAnswerBeforeItsEnd() async throws {
+        struct Fault: Error {}
+        try await serving { _ in
+            Response(status: 200) { writer in
+                try await writer.write("half")
+                throw Fault()
+            }
+        } _: { server in
+            let answer = try await RawSocket.talk(server.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(statuses(answer) == [200])
+            #expect(!answer.hasSuffix("0\r\n\r\n"))
+        }
+    }
+
     @Test func aStreamIsRefusedToHTTP10() async throws {
         try await serving { exchange in
             exchange.head.pathSegments == ["whole"]
