@@ -106,6 +106,7 @@ let package = Package(
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
+        tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),
         tests(
             "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
             resources: [.copy("Fixtures")]),
