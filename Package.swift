@@ -102,7 +102,11 @@ let package = Package(
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
         tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport"]),
-        tests("VarveQueryTests", ["VarveQuery", "VarveModel"]),
+        tests(
+            "VarveQueryTests",
+            [
+                "VarveQuery", "VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel", "VarveTelemetry",
+            ]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),

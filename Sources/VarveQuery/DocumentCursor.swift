@@ -60,14 +60,13 @@ final class DocumentCursor: VirtualCursor {
         guard let rows, let plan else { return }
         switch table.column(index) {
         case .id:
-            switch rows.key.id {
-            case .integer(let integer):
+            let key = rows.key
+            if let integer = key.integer {
                 table.kinds[index].insert(.integer)
                 sqlite3_result_int64(result, integer)
-            case .text:
+            } else {
                 table.kinds[index].insert(.text)
-                let bytes = rows.key.bytes
-                bytes.withUnsafeBytes { raw in
+                key.bytes.withUnsafeBytes { raw in
                     SQLResult.text(result, UnsafeRawBufferPointer(rebasing: raw[1...]), stays: false)
                 }
             }
@@ -84,7 +83,8 @@ final class DocumentCursor: VirtualCursor {
         case .version: SQLResult.text(result, rows.version.description)
         case .systemFrom: SQLResult.text(result, rows.systemFrom.description)
         case .systemTo:
-            if let end = rows.systemTo { SQLResult.text(result, end.description) }
+            // At the position that is read every row that shows is the current one.
+            break
         }
     }
 }

@@ -38,7 +38,7 @@ extension KeyRange {
             // The bytes need be no key: an empty or a very long text still has its place in the order.
             let text = sqlite3_value_text(value)
             let bytes = UnsafeRawBufferPointer(start: text, count: Int(sqlite3_value_bytes(value)))
-            narrow(comparison, Key(unchecked: Bytes([Self.textTag] + Array(bytes))))
+            narrow(comparison, Key(unchecked: Bytes([Key.textTag] + Array(bytes))))
             return !isEmpty
         case SQLITE_BLOB:
             // Every key is below every blob.
@@ -47,8 +47,7 @@ extension KeyRange {
         }
     }
 
-    private static let textTag: UInt8 = 2
-    private static let firstText = Key(unchecked: Bytes([textTag]))
+    private static let firstText = Key(unchecked: Bytes([Key.textTag]))
 
     private mutating func narrow(_ comparison: IDComparison, _ bound: Key) {
         switch comparison {
@@ -82,5 +81,16 @@ extension KeyRange {
         case .below, .through: narrow(upTo: above)
         }
         return !isEmpty
+    }
+}
+
+extension Key {
+    /// First byte of the key of a text; integers have 1.
+    fileprivate static let textTag: UInt8 = 2
+
+    /// The `_id`, if it is one; a text is the bytes behind the first.
+    var integer: Int64? {
+        guard bytes[0] < Self.textTag, case .integer(let integer) = id else { return nil }
+        return integer
     }
 }

@@ -45,8 +45,6 @@ package protocol QueryRows: AnyObject {
     /// Position of the transaction that wrote it.
     var version: Position { get }
     var systemFrom: Instant { get }
-    /// nil while it is current.
-    var systemTo: Instant? { get }
 
     /// The value of a field, counted in the list the walk was asked for.
     func cell(_ field: Int) throws(VarveError) -> Cell

@@ -82,7 +82,7 @@ private final class SystemCursor: VirtualCursor {
 
 enum SystemTables {
     static let schema = "varve"
-    private static let pageRows = 1000
+    private static let pageRows = 10_000
 
     static func make(_ name: String, source: any QuerySource, control: QueryControl) -> VirtualTable? {
         switch name {

@@ -86,7 +86,6 @@ private final class MemoryRows: QueryRows {
     var key: Key { rows[at].key }
     var version: Position { rows[at].version }
     var systemFrom: Instant { rows[at].systemFrom }
-    var systemTo: Instant? { nil }
     var bytesStay: Bool { true }
 
     func cell(_ field: Int) throws(VarveError) -> Cell {
