@@ -8,10 +8,6 @@ import Synchronization
 import VarveModel
 package import VarveStorage
 
-package struct BrokenPromise: Error, Sendable, CustomStringConvertible {
-    package let description: String
-}
-
 package struct ObjectStoreContract: Sendable, CustomStringConvertible {
     /// The promise, as a sentence.
     package let description: String
@@ -86,14 +82,16 @@ package struct ObjectStoreContract: Sendable, CustomStringConvertible {
                 } catch let error as VarveError where error.code == .internal {
                     continue
                 }
-                throw BrokenPromise(description: "\"\(name)\" was taken as a name")
+                throw ContractViolation(description: "\"\(name)\" was taken as a name")
             }
         },
     ]
 }
 
-private func promise(_ holds: @autoclosure () throws -> Bool, _ otherwise: @autoclosure () throws -> String) throws {
-    if try !holds() { throw BrokenPromise(description: try otherwise()) }
+private func promise(
+    _ holds: @autoclosure () throws -> Bool, _ otherwise: @autoclosure () throws -> String
+) throws {
+    if try !holds() { throw ContractViolation(description: try otherwise()) }
 }
 
 /// Runs `body` in `count` threads at once; results in order.
