@@ -1,7 +1,5 @@
 #pragma once
 #include <microhttpd.h>
-#include <fcntl.h>
-#include <sys/socket.h>
 
 // What Swift cannot call: variadic functions, and the union behind the connection information.
 

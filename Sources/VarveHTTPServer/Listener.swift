@@ -1,5 +1,7 @@
 // Listening sockets of our own: the library is started without one (see Doorkeeper).
 
+// The library's header brings the socket types along, and the compiler may take them to be its own.
+import CVarveMicroHTTPD
 import Glibc
 
 struct Listener {
