@@ -4,7 +4,7 @@
 /// only the nodes that someone else still holds. No reader ever waits, no lock is involved.
 ///
 /// Invariants: keys rise strictly within a node and from node to node; all leaves are at the same depth; an inner node's
-/// `keys[i]` is the smallest key below `children[i]` when that child was made (a lower bound later).
+/// `keys[i]` is a lower bound of the keys below `children[i]`.
 
 package struct PersistentTree<Key: Comparable & Sendable, Value: Sendable>: Sendable {
     private var root = Node()
@@ -93,6 +93,8 @@ package struct PersistentTree<Key: Comparable & Sendable, Value: Sendable>: Send
             return node.keys.count > width ? split(node, atEnd: i == node.keys.count - 1) : nil
         }
         let i = node.childIndex(key)
+        // Only before the first child: its bound must stay a lower one, or a later split would break the order.
+        if key < node.keys[i] { node.keys[i] = key }
         if !isKnownUniquelyReferenced(&node.children[i]) { node.children[i] = node.children[i].copy() }
         guard let sibling = update(&node.children[i], key, change, &count) else { return nil }
         node.keys.insert(sibling.keys[0], at: i + 1)
