@@ -1,0 +1,52 @@
+# make help lists everything. Every target works on a fresh Debian or Ubuntu machine that has only a Swift 6 toolchain.
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+CHECKED := --explicit-target-dependency-import-check error
+# A Kafka distribution beside the repository is used by the tests when nothing else is named.
+KAFKA_HOME ?= $(abspath $(wildcard ../shared/kafka))
+ifneq ($(KAFKA_HOME),)
+export KAFKA_HOME
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help build debug test demo bench bench-load lint format install clean setup docs
+
+help: ## What can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install the C libraries that are missing (as root or by sudo -n), or print the line that does
+	@Scripts/setup
+
+build: setup ## The program, optimised: .build/release/varve
+	$(SWIFT) build -c release --product varve $(CHECKED)
+
+test: setup ## Every test that this machine can run; ends with what was skipped and why
+	@Scripts/test
+
+demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 leaves them running)
+	@Examples/demo/run
+
+bench: bench-load ## Every benchmark; results in .build/bench
+
+bench-load: setup ## Loading, transactions, restart, memory: .build/bench/load.json
+	$(SWIFT) build -c release
+	.build/release/varve-bench load
+
+lint: ## Formatting, imports, and the shape of the tree
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift
+	@Scripts/tidy
+
+format: ## Rewrite every Swift file in the house style
+	$(SWIFT) format --in-place --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift
+
+install: build ## Program and shell completion under PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 .build/release/varve $(DESTDIR)$(PREFIX)/bin/varve
+	.build/release/varve --generate-completion-script bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/varve
+	.build/release/varve --generate-completion-script zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_varve
+	.build/release/varve --generate-completion-script fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/varve.fish
+
+clean: ## Everything that was built
+	rm -rf .build
