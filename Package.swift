@@ -117,6 +117,8 @@ let package = Package(
             "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
             resources: [.copy("Fixtures")]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
-        tests("VarveNodeTests", ["VarveNode", "VarveModel", "VarveTelemetry"]),
+        tests(
+            "VarveNodeTests",
+            ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
     ]
 )

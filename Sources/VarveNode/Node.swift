@@ -32,6 +32,7 @@ public final class Node: Sendable {
     }
 
     let phase = Mutex(Phase.starting(nil))
+    let background = Mutex<Task<Void, Never>?>(nil)
 
     package init(
         _ configuration: Configuration, id: String, log provider: any LogProvider, storage objects: any ObjectStore,

@@ -1,0 +1,170 @@
+import Foundation
+import Testing
+import VarveCore
+import VarveIndexing
+import VarveLog
+import VarveModel
+import VarveStorage
+
+@testable import VarveNode
+
+/// A directory of the system's temporary one, removed with the scope.
+func withScratch<R>(_ body: (String) async throws -> R) async throws -> R {
+    var generator = SystemRandomNumberGenerator()
+    let path = "\(NSTemporaryDirectory())/varve-test-\(Bytes16.random(using: &generator))"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    do {
+        let result = try await body(path)
+        try removeTree(path)
+        return result
+    } catch {
+        try? removeTree(path)
+        throw error
+    }
+}
+
+func removeTree(_ path: String) throws { try FileManager.default.removeItem(atPath: path) }
+func copyTree(_ from: String, _ to: String) throws { try FileManager.default.copyItem(atPath: from, toPath: to) }
+
+@Suite struct StartTests {
+    func configuration(_ path: String, log: String = "log") -> Configuration {
+        Configuration(
+            log: .local(LocalLogConfiguration(path: "\(path)/\(log)")), storage: .local(path: "\(path)/storage"))
+    }
+
+    @Test func aRestartKeepsEverythingFlushedOrNot() async throws {
+        try await withScratch { path in
+            let configuration = configuration(path)
+            let first = try await withNode(configuration) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a", "n": 1]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                try await node.submit(.put(into: "t", ["_id": "b", "n": 2]))
+                return node.status().standing!
+            }
+            try await withNode(configuration) { (node: Node) async throws in
+                let standing = node.status().standing!
+                #expect(standing.inputChain == first.inputChain)
+                #expect(standing.effectChain == first.effectChain)
+                #expect(standing.token == first.token)
+                #expect(try await node.document("t", "a") == ["n": 1])
+                #expect(try await node.document("t", "b") == ["n": 2])
+            }
+        }
+    }
+
+    @Test func idsAreRememberedBeyondARestart() async throws {
+        try await withScratch { path in
+            let id = SubmissionID(high: 5, low: 6)
+            let first = try await withNode(configuration(path)) { (node: Node) async throws in
+                let decision = try await node.decided(.put(into: "t", ["_id": "a"]), id: id)
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                return decision
+            }
+            try await withNode(configuration(path)) { (node: Node) async throws in
+                #expect(try await node.decided(.put(into: "t", ["_id": "a"]), id: id) == first)
+            }
+        }
+    }
+
+    func refusal(_ configuration: Configuration) async -> ErrorCode? {
+        do {
+            try await withNode(configuration) { _ in }
+            return nil
+        } catch {
+            return (error as? VarveError)?.code
+        }
+    }
+
+    @Test func anEmptyDirectoryUnderALogWithRecordsIsStorageMissing() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            try removeTree("\(path)/storage")
+            #expect(await refusal(configuration(path)) == .storageMissing)
+        }
+    }
+
+    @Test func aVanishedLogIsMissingAndNotMadeAnew() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            try removeTree("\(path)/log")
+            #expect(await refusal(configuration(path)) == .logMissing)
+            #expect(FileManager.default.fileExists(atPath: "\(path)/log") == false)
+        }
+    }
+
+    @Test func anotherDatabasesLogIsReplaced() async throws {
+        try await withScratch { path in
+            for name in ["one", "two"] {
+                try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
+                let own = Configuration(
+                    log: .local(LocalLogConfiguration(path: "\(path)/\(name)/log")),
+                    storage: .local(path: "\(path)/\(name)/storage"))
+                try await withNode(own) { try await $0.submit(.put(into: "t", ["_id": .text(name)])) }
+            }
+            let swapped = Configuration(
+                log: .local(LocalLogConfiguration(path: "\(path)/two/log")),
+                storage: .local(path: "\(path)/one/storage"))
+            #expect(await refusal(swapped) == .logReplaced)
+        }
+    }
+
+    @Test func anOlderCopyOfTheLogIsBehind() async throws {
+        try await withScratch { path in
+            let configuration = configuration(path)
+            try await withNode(configuration) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            try copyTree("\(path)/log", "\(path)/copy")
+            try await withNode(configuration) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "b"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            try removeTree("\(path)/log")
+            try copyTree("\(path)/copy", "\(path)/log")
+            #expect(await refusal(configuration) == .logBehind)
+        }
+    }
+
+    @Test func aCopyThatWentAnotherWayHasDiverged() async throws {
+        try await withScratch { path in
+            let configuration = configuration(path)
+            try await withNode(configuration) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            try copyTree("\(path)/log", "\(path)/copy")
+            try copyTree("\(path)/storage", "\(path)/elsewhere")
+            try await withNode(configuration) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "b"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            let other = Configuration(
+                log: .local(LocalLogConfiguration(path: "\(path)/copy")), storage: .local(path: "\(path)/elsewhere"))
+            try await withNode(other) { (node: Node) async throws in
+                for i in 0..<5 { try await node.submit(.put(into: "t", ["_id": .integer(Int64(i))])) }
+            }
+            try removeTree("\(path)/log")
+            try copyTree("\(path)/copy", "\(path)/log")
+            #expect(await refusal(configuration) == .logDiverged)
+        }
+    }
+
+    @Test func aLogThatEndsWithItsProcessUnderADirectoryIsRefused() async throws {
+        try await withScratch { path in
+            #expect(await refusal(Configuration(storage: .local(path: path))) == .configInvalid)
+        }
+    }
+
+    @Test func anEpochBesideTheRecordedOneIsRefused() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            var ahead = LocalLogConfiguration(path: "\(path)/log")
+            ahead.epoch = 3
+            let configuration = Configuration(log: .local(ahead), storage: .local(path: "\(path)/storage"))
+            #expect(await refusal(configuration) == .epochAhead)
+        }
+    }
+
+    @Test func aSecondNodeOnTheSameLocalLogIsLocked() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { (_: Node) async throws in
+                #expect(await refusal(configuration(path)) == .logLocked)
+            }
+        }
+    }
+}
