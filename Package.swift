@@ -107,7 +107,6 @@ let package = Package(
             [
                 "VarveQuery", "VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel", "VarveTelemetry",
             ]),
-        tests("VarveQueryTests", ["VarveQuery", "VarveModel"]),
         tests("VarveCoreTests", ["VarveCore", "VarveModel"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveGzipTests", ["VarveGzip"]),
