@@ -85,6 +85,9 @@ let layers: [Target] = [
         exclude: ["README.md"],
         swiftSettings: strict),
     // never imported by layers 3 to 6
+    .executableTarget(
+        name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveTestSupport"],
+        path: "Tests/VarveLogWorker", swiftSettings: strict),
     layer("VarveTestSupport", ["VarveLog", "VarveStorage", "VarveModel", "VarveIO", "RdKafka", "VarveKafka"]),
 ]
 
@@ -101,7 +104,7 @@ let package = Package(
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
-        tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport"]),
+        tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport", "VarveLogWorker"]),
         tests(
             "VarveQueryTests",
             [

@@ -36,9 +36,11 @@ package final class File: Sendable {
     package let path: String
     let descriptor: Int32
     private let poison = Mutex<IOError?>(nil)
+    private let faults: FileFaults?
 
-    package init(_ path: String, _ mode: Mode) throws(IOError) {
+    package init(_ path: String, _ mode: Mode, faults: FileFaults? = nil) throws(IOError) {
         self.path = path
+        self.faults = faults
         descriptor = try checked("open", path) { open(path, mode.flags | O_CLOEXEC, 0o666) }
     }
 
@@ -88,6 +90,11 @@ package final class File: Sendable {
     /// Writes all of `bytes` at `offset`. After a failure any prefix of them may have been written.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(IOError) {
         try checkNotPoisoned()
+        if let fault = faults?.take("pwrite") {
+            let part = UnsafeRawBufferPointer(rebasing: bytes.prefix(fault.bytesBefore))
+            if !part.isEmpty { try write(part, at: offset) }
+            throw IOError(code: fault.code, operation: "pwrite", path: path)
+        }
         var written = 0
         while written < bytes.count {
             let count = try checked("pwrite", path) {
@@ -108,6 +115,9 @@ package final class File: Sendable {
 
     package func truncate(to size: Int) throws(IOError) {
         try checkNotPoisoned()
+        if let fault = faults?.take("ftruncate") {
+            throw IOError(code: fault.code, operation: "ftruncate", path: path)
+        }
         try checked("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
     }
 
@@ -135,6 +145,9 @@ package final class File: Sendable {
     private func sync(_ operation: String, _ call: () -> Int32) throws(IOError) {
         try checkNotPoisoned()
         do throws(IOError) {
+            if let fault = faults?.take(operation) {
+                throw IOError(code: fault.code, operation: operation, path: path)
+            }
             try checked(operation, path, call)
         } catch {
             poison.withLock { $0 = $0 ?? error }

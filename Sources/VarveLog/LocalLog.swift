@@ -23,12 +23,13 @@ final class LocalLog: Log {
         var bufferSize: Int
         var segmentBytes: Int
         var instants: any InstantSource
+        var faults: FileFaults?
     }
 
     /// Opens the log in `directory`, which exists.
     init(_ directory: String, _ epoch: Epoch, _ options: Options) throws(VarveError) {
         let lock = try LocalLock.take(directory)
-        let recovery = try LocalRecovery.run(directory, epoch)
+        let recovery = try LocalRecovery.run(directory, epoch, options.faults)
         reference = LogReference(kind: .local, topic: LocalLayout.directory(of: epoch))
         name = "the local log \(directory)"
         contents = LocalContents(

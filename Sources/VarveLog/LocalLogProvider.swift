@@ -1,6 +1,6 @@
 /// Local logs under one directory: a directory for each epoch, `e0000`, `e0001` …
 
-import VarveIO
+package import VarveIO
 public import VarveModel
 
 public final class LocalLogProvider: LogProvider {
@@ -29,11 +29,12 @@ public final class LocalLogProvider: LogProvider {
 
     package init(
         path: String, bufferSize: Int = defaultBufferSize, pollSleepDuration: Duration = defaultPollSleepDuration,
-        instantSource: any InstantSource = SystemInstantSource(), segmentBytes: Int
+        instantSource: any InstantSource = SystemInstantSource(), segmentBytes: Int, faults: FileFaults? = nil
     ) {
         self.path = path
         self.pollSleepDuration = pollSleepDuration
-        options = LocalLog.Options(bufferSize: bufferSize, segmentBytes: segmentBytes, instants: instantSource)
+        options = LocalLog.Options(
+            bufferSize: bufferSize, segmentBytes: segmentBytes, instants: instantSource, faults: faults)
     }
 
     public let isEphemeral = false
@@ -49,6 +50,14 @@ public final class LocalLogProvider: LogProvider {
     public func open(_ epoch: Epoch) async throws(VarveError) -> any Log {
         guard try await probe(epoch) == .present else { throw missing(epoch) }
         return try LocalLog(directory(epoch), epoch, options)
+    }
+
+    /// Opens the log of an epoch to read only, also while another process writes it: appends are refused, and tails look
+    /// for more every `pollSleepDuration`. What the writer has not yet stated to be durable is not delivered, so the end
+    /// is up to 100 ms behind the writer's.
+    public func openToRead(_ epoch: Epoch) async throws(VarveError) -> any Log {
+        guard try await probe(epoch) == .present else { throw missing(epoch) }
+        return try LocalFollower(directory(epoch), epoch, interval: pollSleepDuration)
     }
 
     public func create(_ epoch: Epoch) async throws(VarveError) {

@@ -28,7 +28,7 @@ struct LocalRecovery: Sendable {
 
     private static let chunk = 4 << 20
 
-    static func run(_ directory: String, _ epoch: Epoch) throws(VarveError) -> LocalRecovery {
+    static func run(_ directory: String, _ epoch: Epoch, _ faults: FileFaults?) throws(VarveError) -> LocalRecovery {
         var recovery = LocalRecovery()
         try onDisk { () throws(IOError) in
             for entry in try Directory.list(directory) where entry.name.hasSuffix(LocalLayout.temporarySuffix) {
@@ -36,7 +36,7 @@ struct LocalRecovery: Sendable {
             }
         }
         recovery.segments = try Self.segments(directory, epoch)
-        if let last = recovery.segments.last { try recovery.read(last) }
+        if let last = recovery.segments.last { try recovery.read(last, faults) }
         return recovery
     }
 
@@ -54,8 +54,8 @@ struct LocalRecovery: Sendable {
         return segments
     }
 
-    private mutating func read(_ segment: Segment) throws(VarveError) {
-        let damage = try onDisk { () throws(IOError) in try scan(segment) }
+    private mutating func read(_ segment: Segment, _ faults: FileFaults?) throws(VarveError) {
+        let damage = try onDisk { () throws(IOError) in try scan(segment, faults) }
         if let damage, let later = durableThrough(in: damage.bytes, seed: segment.seed) {
             throw .corrupt(
                 at: next, segment.path,
@@ -65,8 +65,10 @@ struct LocalRecovery: Sendable {
     }
 
     /// Reads all whole batches; what comes behind them, if anything.
-    private mutating func scan(_ segment: Segment) throws(IOError) -> (why: String, bytes: [UInt8])? {
-        let file = try File(segment.path, .update)
+    private mutating func scan(_ segment: Segment, _ faults: FileFaults?) throws(IOError) -> (
+        why: String, bytes: [UInt8]
+    )? {
+        let file = try File(segment.path, .update, faults: faults)
         self.file = file
         var reader = try SegmentReader(segment, for: segment.first)
         let size = try file.size

@@ -75,7 +75,7 @@ struct SegmentReader: Sendable {
     }
 
     let segment: Segment
-    private let file: File
+    let file: File
     /// Where the next batch starts, and with which offset.
     private(set) var position: Int
     private(set) var next: Offset
@@ -89,6 +89,14 @@ struct SegmentReader: Sendable {
         let mark = segment.start(for: offset)
         position = mark.position
         next = mark.offset
+    }
+
+    /// Stands at a batch start that is known from elsewhere.
+    init(_ segment: Segment, from position: Int, next: Offset) throws(IOError) {
+        self.segment = segment
+        file = try File(segment.path, .read)
+        self.position = position
+        self.next = next
     }
 
     /// Size of the file now.

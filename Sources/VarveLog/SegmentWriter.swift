@@ -22,6 +22,7 @@ struct SegmentWriter: ~Copyable {
     private let directory: String
     private let epoch: Epoch
     private let segmentBytes: Int
+    private let faults: FileFaults?
     private let contents: LocalContents
     private var segment: Segment?
     private var file: File?
@@ -41,6 +42,7 @@ struct SegmentWriter: ~Copyable {
         self.directory = directory
         self.epoch = epoch
         segmentBytes = options.segmentBytes
+        faults = options.faults
         self.contents = contents
         segment = recovery.segments.last
         position = recovery.position
@@ -173,7 +175,7 @@ struct SegmentWriter: ~Copyable {
             guard outcome == .created else {
                 throw IOError(code: EEXIST, operation: "link", path: path)
             }
-            file = try File(path, .update)
+            file = try File(path, .update, faults: faults)
         } catch {
             switch error.kind {
             case .full, .denied: throw .refused(.log(error))

@@ -1,0 +1,102 @@
+/// A local log that another process writes, read beside it.
+///
+/// Only what a header behind it states to be durable is delivered, so a reader never sees a record that a crash of the
+/// writer's machine may take back. The directory is listed again when the known end is reached.
+
+import VarveIO
+import VarveModel
+
+final class LocalFollower: Log {
+    let reference: LogReference
+    let recordBytesMax = logRecordBytesMax
+    private let contents: LocalContents
+    private let name: String
+
+    init(_ directory: String, _ epoch: Epoch, interval: Duration) throws(VarveError) {
+        reference = LogReference(kind: .local, topic: LocalLayout.directory(of: epoch))
+        name = "the local log \(directory)"
+        let poll = LocalContents.Poll(interval: interval) { holdings throws(VarveError) in
+            try Self.look(directory, epoch, &holdings)
+        }
+        contents = LocalContents(
+            name: name, LocalContents.Holdings(segments: [], end: .zero, endPosition: 0), poll: poll)
+        try contents.refresh()
+    }
+
+    /// Finds new segments, then new durable batches in the last one.
+    private static func look(
+        _ directory: String, _ epoch: Epoch, _ holdings: inout LocalContents.Holdings
+    ) throws(VarveError) {
+        let names = try onDisk { () throws(IOError) in try Directory.list(directory).map(\.name) }
+        let found = names.compactMap { LocalLayout.firstOffset(ofSegment: $0) }
+        guard let start = found.first else { return }
+        var segments = holdings.segments.filter { $0.first >= start }
+        for first in found where segments.last.map({ first > $0.first }) ?? true {
+            let path = Directory.join(directory, LocalLayout.segment(first: first))
+            segments.append(try Segment.load(path, first: first, epoch: epoch))
+        }
+        guard let last = segments.last else { return }
+        if holdings.segments.last !== last {
+            // A segment comes to be when everything before it is durable.
+            holdings.end = max(holdings.end, last.first)
+            holdings.endPosition = SegmentHeader.bytes
+        }
+        holdings.segments = segments
+        try onDisk { () throws(IOError) in try advance(in: last, &holdings) }
+    }
+
+    private static func advance(
+        in segment: Segment, _ holdings: inout LocalContents.Holdings
+    ) throws(IOError) {
+        var reader = try SegmentReader(segment, from: holdings.endPosition, next: holdings.end)
+        var end = holdings.end
+        var endPosition = holdings.endPosition
+        var none: [LogEntry] = []
+        var stop = SegmentReader.Stop.more
+        let size = try reader.file.size
+        while stop == .more {
+            stop = try reader.advance(
+                to: size, chunk: LocalContents.tailChunk, Offset(Offset.highest), &none
+            ) { header, position in
+                // Our writer states with each batch that everything before it is durable.
+                if header.durableThrough == header.first { (end, endPosition) = (header.first, position) }
+            }
+        }
+        // What stopped it, if it was not the end, is being written now.
+        holdings.end = end
+        holdings.endPosition = endPosition
+    }
+
+    func append(_ records: [Bytes]) async -> [AppendResult] {
+        let error =
+            contents.gate.isClosed
+            ? VarveError.closed(name) : VarveError(.readOnly, "\(name) is open to be read only")
+        return records.map { _ in .refused(error) }
+    }
+
+    func range() async throws(VarveError) -> Range<Offset> {
+        try checkOpen()
+        try contents.refresh()
+        return contents.range
+    }
+
+    func read(at offset: Offset) async throws(VarveError) -> LogEntry? {
+        try checkOpen()
+        try contents.refresh()
+        return try contents.read(at: offset)
+    }
+
+    func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
+        try checkOpen()
+        try contents.refresh()
+        return SourceTail(contents, from: offset)
+    }
+
+    func trim(below offset: Offset) async {}
+
+    func close() async { contents.gate.close() }
+
+    private func checkOpen() throws(VarveError) {
+        if contents.gate.isClosed { throw .closed(name) }
+    }
+}

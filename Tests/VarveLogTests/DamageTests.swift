@@ -1,0 +1,148 @@
+import Testing
+import VarveIO
+import VarveLog
+import VarveModel
+import VarveTestSupport
+
+@Suite struct DamageTests {
+    @Test func `cut anywhere in the last batch, the log opens with everything before it and goes on`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write([["a", "b"], ["c", "dd", "eee"]])
+        let (bytes, batches) = try files.batches()
+        let last = batches[2]
+        for cut in last.start...last.end {
+            try files.replaceSegment(Array(bytes[..<cut]))
+            let log = try await files.open()
+            let kept = cut == last.end ? ["genesis", "a", "b", "c", "dd", "eee"] : ["genesis", "a", "b"]
+            #expect(try await texts(log) == kept, "cut at byte \(cut)")
+            let result = await log.append([Bytes("next")])
+            guard case .stored(let offset, _) = result[0] else {
+                Issue.record("cut at byte \(cut): \(result)")
+                return
+            }
+            #expect(offset == Offset(Int64(kept.count)))
+            await log.close()
+            let torn = try Directory.list(files.directory).filter { $0.name.hasSuffix(".torn") }
+            if cut > last.start, cut < last.end {
+                #expect(torn.map(\.name) == ["0000000000000000.log.\(last.start).torn"])
+                #expect(try FileSystem.read(files.directory + "/" + torn[0].name) == Array(bytes[last.start..<cut]))
+            } else {
+                #expect(torn.isEmpty)
+            }
+        }
+    }
+
+    @Test func `any flipped bit below what is known to be synced is LOG_CORRUPT`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write([["a", "b"], ["c", "dd", "eee"]])
+        let (bytes, batches) = try files.batches()
+        for byte in 0..<batches[2].end {
+            var damaged = bytes
+            damaged[byte] ^= 1 << (byte % 8)
+            try files.replaceSegment(damaged)
+            let error = await #expect(throws: VarveError.self, "flipped in byte \(byte)") {
+                await (try files.open()).close()
+            }
+            #expect(error?.code == .logCorrupt, "flipped in byte \(byte)")
+            #expect(try FileSystem.read(files.segment) == damaged, "nothing is written to a damaged log")
+        }
+        for (batch, offset) in [(1, 1), (2, 3)] {
+            var damaged = bytes
+            damaged[batches[batch].start + 56] ^= 1
+            try files.replaceSegment(damaged)
+            let error = await #expect(throws: VarveError.self) { await (try files.open()).close() }
+            #expect(error?.message.contains("at offset \(offset)") == true)
+        }
+    }
+
+    @Test func `a flipped bit that nothing proves to be synced is a torn tail`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write([["a", "b"], ["c", "dd", "eee"]])
+        let (bytes, batches) = try files.batches()
+        for byte in batches[2].start..<batches[2].end {
+            var damaged = Array(bytes[..<batches[2].end])
+            damaged[byte] ^= 1
+            try files.replaceSegment(damaged)
+            let log = try await files.open()
+            #expect(try await texts(log) == ["genesis", "a", "b"])
+            await log.close()
+        }
+        // The header of the close itself: nothing is behind it.
+        var damaged = bytes
+        damaged[damaged.count - 20] ^= 1
+        try files.replaceSegment(damaged)
+        let log = try await files.open()
+        #expect(try await texts(log).count == 6)
+        await log.close()
+    }
+
+    @Test func `a file that grew by zeros in a power cut is a torn tail`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write([["a"]])
+        try files.replaceSegment(try #require(try FileSystem.read(files.segment)) + [UInt8](repeating: 0, count: 5000))
+        let log = try await files.open()
+        #expect(try await texts(log) == ["genesis", "a"])
+        await log.close()
+    }
+
+    /// A document may hold a copy of another log's batches: their headers prove nothing here.
+    @Test func `a header of another log inside a torn record proves nothing`() async throws {
+        let other = try LogFiles()
+        let files = try LogFiles()
+        defer {
+            other.remove()
+            files.remove()
+        }
+        let log = try await other.open()
+        _ = await log.append([LogContract.genesis(.first, database: DatabaseID(high: 9, low: 9))])
+        for number in 0..<5 { _ = await log.append([Bytes("\(number)")]) }
+        await log.close()
+        let copy = try #require(try FileSystem.read(other.segment))
+        let mine = try await files.open()
+        _ = await mine.append([LogContract.genesis(.first)])
+        _ = await mine.append([Bytes(copy), Bytes("cut")])
+        await mine.close()
+        let (bytes, batches) = try files.batches()
+        try files.replaceSegment(Array(bytes[..<(batches[1].end - 1)]))
+        let again = try await files.open()
+        #expect(try await texts(again) == ["genesis"])
+        await again.close()
+    }
+
+    @Test func `damage in an earlier segment stops the reader there, it never skips`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write((0..<30).map { ["record \($0)"] }, segmentBytes: 400)
+        let segments = try Directory.list(files.directory).map(\.name).filter { $0.hasSuffix(".log") }
+        try #require(segments.count > 4)
+        let path = files.directory + "/" + segments[2]
+        var bytes = try #require(try FileSystem.read(path))
+        bytes[64 + 60] ^= 4
+        try files.replaceSegment(bytes, path: path)
+        let log = try await files.open(segmentBytes: 400)
+        let first = try #require(Int64(segments[2].prefix(16), radix: 16))
+        let error = await #expect(throws: VarveError.self) { _ = try await texts(log) }
+        #expect(error?.code == .logCorrupt)
+        #expect(error?.message.contains("at offset \(first)") == true)
+        #expect(try await log.read(at: Offset(first - 1)) != nil)
+        await #expect(throws: VarveError.self) { _ = try await log.read(at: Offset(first)) }
+        #expect(try await texts(log, from: Offset(25)).count == 6)
+        await log.close()
+    }
+
+    @Test func `a missing segment is LOG_CORRUPT, not a hole`() async throws {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write((0..<30).map { ["record \($0)"] }, segmentBytes: 400)
+        let segments = try Directory.list(files.directory).map(\.name).filter { $0.hasSuffix(".log") }
+        try FileSystem.remove(files.directory + "/" + segments[2])
+        let log = try await files.open(segmentBytes: 400)
+        let error = await #expect(throws: VarveError.self) { _ = try await texts(log) }
+        #expect(error?.code == .logCorrupt)
+        await log.close()
+    }
+}
