@@ -70,7 +70,11 @@ let layers: [Target] = [
     // 4
     layer(
         "VarveAPI",
-        ["VarveNode", "VarveQuery", "VarveWire", "VarveModel", "VarveHTTPServer", "VarveTelemetry"]),
+        [
+            "VarveNode", "VarveQuery", "VarveWire", "VarveModel", "VarveHTTPServer", "VarveTelemetry",
+            // For members of the values that a node answers with.
+            "VarveCore", "VarveIndexing", "VarveStorage",
+        ]),
     layer("VarveClient", ["VarveWire", "VarveModel", "VarveGzip", "VarveHTTPClient"]),
     // 5
     layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery"]),

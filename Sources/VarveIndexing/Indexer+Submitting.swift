@@ -17,9 +17,11 @@ extension Indexer {
     ///
     /// Throws `OVERSIZE`, `ID_CONFLICT`, `OVERLOADED`, `NOT_READY` or the code the node stopped with when nothing was
     /// appended, `UNKNOWN_OUTCOME` with id and expiry when that is not certain.
+    /// - Parameter whenQueued: called each time the record has its place in the queue: what is submitted after that
+    ///   comes behind it in the log.
     package func submit(
         payload: Bytes, requestDigest: Bytes16, id given: SubmissionID?, expiryMs: Int64,
-        until deadline: ContinuousClock.Instant, awaitOutcome: Bool
+        until deadline: ContinuousClock.Instant, awaitOutcome: Bool, whenQueued: (@Sendable () -> Void)? = nil
     ) async throws(VarveError) -> Submitted {
         try checkAccepting()
         let size = Record.headerBytes + payload.count
@@ -41,9 +43,10 @@ extension Indexer {
             let item = AppendQueue.Pending(id: id, bytes: Record(header: header, payload: payload).encoded())
             guard awaitOutcome else {
                 guard queue.enqueue(item) else { throw Self.overloaded }
+                whenQueued?()
                 return .pending(id, expiresAt: expiresAt)
             }
-            switch await send(item, until: deadline) {
+            switch await send(item, until: deadline, whenQueued: whenQueued) {
             case .decided(let decision)?: return .decided(try Self.answer(decision, requestDigest))
             case .refused(let error)?: throw error
             case .void?, .passed?: continue
@@ -161,9 +164,15 @@ extension Indexer {
     }
 
     /// Appends and waits for the passage of the record with that id; nil at the deadline or when the node stops.
-    private func send(_ item: AppendQueue.Pending, until deadline: ContinuousClock.Instant) async -> Passage? {
+    private func send(
+        _ item: AppendQueue.Pending, until deadline: ContinuousClock.Instant, whenQueued: (@Sendable () -> Void)? = nil
+    ) async -> Passage? {
         await waiters.wait(for: item.id, until: deadline) {
-            if !self.queue.enqueue(item) { self.waiters.resolve(item.id, .refused(Self.overloaded)) }
+            if self.queue.enqueue(item) {
+                whenQueued?()
+            } else {
+                self.waiters.resolve(item.id, .refused(Self.overloaded))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 package import VarveCore
 internal import VarveIndexing
+internal import VarveLog
 public import VarveModel
 internal import VarveTelemetry
 
@@ -13,6 +14,8 @@ public struct SubmitOptions: Sendable {
     /// How long, in log time, it may still be applied; nil takes the configuration's.
     public var expiry: Duration?
     public var awaitOutcome: Bool
+    /// Called when the record has its place in the queue: what is submitted after that comes behind it in the log.
+    package var whenQueued: (@Sendable () -> Void)?
 
     public init(
         id: SubmissionID? = nil, timeout: Duration = .seconds(10), expiry: Duration? = nil, awaitOutcome: Bool = true
@@ -63,12 +66,17 @@ extension Node {
         let expiry = options.expiry ?? configuration.transactions.expiry
         let submitted = try await indexer().submit(
             payload: payload, requestDigest: digest, id: options.id, expiryMs: expiry.milliseconds,
-            until: began + options.timeout, awaitOutcome: options.awaitOutcome)
+            until: began + options.timeout, awaitOutcome: options.awaitOutcome, whenQueued: options.whenQueued)
         instruments.submitSeconds.observe(ContinuousClock.now - began)
         switch submitted {
         case .decided(let decision): return .decided(decision)
         case .pending(let id, let expiresAt): return .pending(id: id, expiresAt: expiresAt)
         }
+    }
+
+    /// Bytes that the encoding of a transaction may have (`Transaction.encoded`).
+    package var transactionBytesMax: Int {
+        get throws(VarveError) { try indexer().log.recordBytesMax - Record.headerBytes }
     }
 
     /// What is known of a submission; nil proves nothing. With `resolve`, a cancel decides it now.

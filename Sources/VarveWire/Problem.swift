@@ -19,20 +19,25 @@ package struct Problem: Sendable, Equatable {
 
     package static let contentType = "application/problem+json"
 
-    package init(_ error: VarveError, id: SubmissionID? = nil, expiresAt: Instant? = nil, line: Int? = nil) {
+    package init(_ error: VarveError, line: Int? = nil) {
         status = httpStatus(of: error.code)
         title = httpTitle(status)
         code = error.code
         detail = error.message
         at = error.at
         next = error.next
-        self.id = id
-        self.expiresAt = expiresAt
+        id = error.id
+        expiresAt = error.expiresAt
         self.line = line
     }
 
     /// What a client throws.
-    package var error: VarveError { VarveError(code, detail, next: next, at: at) }
+    package var error: VarveError {
+        var error = VarveError(code, detail, next: next, at: at)
+        error.id = id
+        error.expiresAt = expiresAt
+        return error
+    }
 }
 
 extension Problem {

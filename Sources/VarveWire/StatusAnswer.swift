@@ -91,6 +91,8 @@ package struct StatusAnswer: Sendable, Equatable {
     package var state: State
     /// Why the node waits, is degraded, or has stopped.
     package var error: Problem?
+    /// What the operator should know and nothing refuses.
+    package var warnings: [String]
     package var epoch: Epoch?
     package var log: Log?
     package var applied: Applied?
@@ -102,7 +104,7 @@ package struct StatusAnswer: Sendable, Equatable {
 
     package init(
         node: String, version: String, database: String? = nil, state: State, error: Problem? = nil,
-        epoch: Epoch? = nil, log: Log? = nil, applied: Applied? = nil, adopted: Adopted? = nil,
+        warnings: [String] = [], epoch: Epoch? = nil, log: Log? = nil, applied: Applied? = nil, adopted: Adopted? = nil,
         openBlock: OpenBlock? = nil, frozenBlocks: Int = 0, rpo: RPO? = nil, lag: Lag? = nil
     ) {
         self.node = node
@@ -110,6 +112,7 @@ package struct StatusAnswer: Sendable, Equatable {
         self.database = database
         self.state = state
         self.error = error
+        self.warnings = warnings
         self.epoch = epoch
         self.log = log
         self.applied = applied
@@ -126,7 +129,7 @@ extension StatusAnswer {
         .fields([
             "node": .text(node), "version": .text(version), "database": database.map { .text($0) } ?? .null,
             "state": .text(state.rawValue), "error": error?.json ?? .null,
-            "epoch": epoch.map { .count(Int($0.number)) } ?? .null, "log": log?.json ?? .null,
+            "warnings": .array(warnings.map { .text($0) }), "epoch": epoch.map { .count(Int($0.number)) } ?? .null, "log": log?.json ?? .null,
             "applied": applied?.json ?? .null, "adopted": adopted?.json ?? .null, "openBlock": openBlock?.json ?? .null,
             "frozenBlocks": .count(frozenBlocks), "rpo": rpo?.json ?? .null, "lag": lag?.json ?? .null,
         ])
@@ -140,6 +143,7 @@ extension StatusAnswer {
             state: try fields.required("state", "a state") { $0.asText.flatMap { State(rawValue: $0) } },
             frozenBlocks: try fields.optionalCount("frozenBlocks") ?? 0)
         if let value = fields.value("error") { error = try Problem(json: value) }
+        warnings = fields.value("warnings")?.asArray?.compactMap(\.asText) ?? []
         epoch = try fields.optional("epoch", "an epoch") { $0.asCount.flatMap { Epoch($0) } }
         if var log = try fields.optionalObject("log") {
             self.log = Log(

@@ -92,6 +92,33 @@ extension TransactionAnswer {
                     failure: failure)))
     }
 
+    /// The same text as `json`'s, without a tree: the answer to most requests.
+    package func write(to writer: inout JSONWriter) {
+        writer.raw(#"{"id":""#)
+        writer.raw(id.description)
+        writer.raw(#"","status":""#)
+        writer.raw(status)
+        switch state {
+        case .pending(let expiresAt):
+            writer.raw(#"","expiresAt":""#)
+            writer.raw(expiresAt.description)
+        case .decided(let decided):
+            writer.raw(#"","position":""#)
+            writer.raw(decided.position.description)
+            writer.raw(#"","systemTime":""#)
+            writer.raw(decided.systemTime.description)
+            writer.raw(#"","token":""#)
+            writer.raw(decided.token.description)
+            if let failure = decided.failure {
+                writer.raw(#"","error":"#)
+                writer.value(failure.json)
+                writer.raw("}")
+                return
+            }
+        }
+        writer.raw(#""}"#)
+    }
+
     package var json: Value { .object(jsonFields) }
 
     var jsonFields: [Value.Field] {
@@ -103,16 +130,16 @@ extension TransactionAnswer {
             fields.append(.init("systemTime", .text(of: decided.systemTime)))
             fields.append(.init("token", .text(of: decided.token)))
             if let failure = decided.failure {
-                fields.append(
-                    .init(
-                        "error",
-                        .fields([
-                            "code": .text(of: failure.code), "op": .count(failure.operation),
-                            "detail": .text(failure.detail),
-                        ])))
+                fields.append(.init("error", failure.json))
             }
         }
         return fields
+    }
+}
+
+extension TransactionAnswer.Failure {
+    var json: Value {
+        .fields(["code": .text(of: code), "op": .count(operation), "detail": .text(detail)])
     }
 }
 

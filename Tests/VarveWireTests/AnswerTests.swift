@@ -34,6 +34,21 @@ private func reread(_ value: Value) throws -> Value { try parseJSON(value.json) 
         #expect(try TransactionAnswer(json: reread(answer.json)) == answer)
     }
 
+    @Test func bothWaysToWriteAnAnswerGiveTheSameText() {
+        let failure = TransactionAnswer.Failure(code: .assertFailed, operation: 4, detail: "\"a\"\n")
+        for state in [
+            TransactionAnswer.State.pending(expiresAt: time),
+            .decided(.init(outcome: .committed, position: position, systemTime: time, token: token)),
+            .decided(
+                .init(outcome: .aborted, position: position, systemTime: time, token: token, failure: failure)),
+        ] {
+            let answer = TransactionAnswer(id: id, state)
+            var writer = JSONWriter()
+            answer.write(to: &writer)
+            #expect(String(decoding: writer.bytes, as: UTF8.self) == answer.json.json)
+        }
+    }
+
     @Test func pendingSaysUntilWhen() throws {
         let answer = TransactionAnswer(id: id, .pending(expiresAt: time))
         #expect(answer.json["status"] == "pending")
@@ -68,11 +83,13 @@ private func reread(_ value: Value) throws -> Value { try parseJSON(value.json) 
     }
 
     @Test func aProblemIsReadBack() throws {
-        let problem = Problem(
-            VarveError(.unknownOutcome, "no answer in time", next: "ask again"), id: id, expiresAt: time, line: 7)
+        var error = VarveError(.unknownOutcome, "no answer in time", next: "ask again")
+        error.id = id
+        error.expiresAt = time
+        let problem = Problem(error, line: 7)
         #expect(problem.status == 504)
         #expect(try Problem(json: reread(problem.json)) == problem)
-        #expect(problem.error.code == .unknownOutcome)
+        #expect(problem.error == error)
     }
 
     @Test(
