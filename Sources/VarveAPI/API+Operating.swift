@@ -24,7 +24,9 @@ extension API {
                 end: Position(position.epoch, standing.logEnd))
         }
         answer.applied = StatusAnswer.Applied(
-            position: position, systemTime: standing.counters.outcomes.contains { $0 > 0 } || standing.adopted != nil ? standing.systemTime : nil,
+            position: position,
+            systemTime: standing.counters.outcomes.contains { $0 > 0 } || standing.adopted != nil
+                ? standing.systemTime : nil,
             inputChain: standing.inputChain.shortHex, effectChain: String(standing.effectChain.description.prefix(16)))
         answer.adopted = standing.adopted.map {
             StatusAnswer.Adopted(block: $0.number, position: $0.position, systemTime: $0.systemTime)

@@ -54,7 +54,8 @@ package final class API: Sendable {
             if let token, !(place?.isOpen ?? false),
                 !Negotiation.isAuthorized(head.headers["Authorization"], token)
             {
-                throw VarveError(.unauthenticated, "this node asks for a token (http.token)", next: "Authorization: Bearer …")
+                throw VarveError(
+                    .unauthenticated, "this node asks for a token (http.token)", next: "Authorization: Bearer …")
             }
             guard head.pathSegments != nil else {
                 throw VarveError(.badRequest, "the path has a broken percent escape or is not UTF-8")

@@ -101,7 +101,8 @@ final class BatchCutter {
 
     private func tooLong(_ line: Int) -> Fault {
         Fault(
-            error: VarveError(.oversize, "the line has more than \(lineBytesMax) bytes (http.maxBodyBytes)"), line: line)
+            error: VarveError(.oversize, "the line has more than \(lineBytesMax) bytes (http.maxBodyBytes)"), line: line
+        )
     }
 
     /// One line; the batch that it fills or no longer fits.

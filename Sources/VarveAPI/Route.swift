@@ -89,7 +89,9 @@ enum Route: Int, CaseIterable, Sendable {
         var get: Route?
         var post: Route?
 
-        var allowed: String { [get.map { _ in "GET, HEAD" }, post.map { _ in "POST" }].compactMap { $0 }.joined(separator: ", ") }
+        var allowed: String {
+            [get.map { _ in "GET, HEAD" }, post.map { _ in "POST" }].compactMap { $0 }.joined(separator: ", ")
+        }
     }
 
     static func place(_ path: [String]) -> Place? {

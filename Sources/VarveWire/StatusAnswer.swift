@@ -129,7 +129,8 @@ extension StatusAnswer {
         .fields([
             "node": .text(node), "version": .text(version), "database": database.map { .text($0) } ?? .null,
             "state": .text(state.rawValue), "error": error?.json ?? .null,
-            "warnings": .array(warnings.map { .text($0) }), "epoch": epoch.map { .count(Int($0.number)) } ?? .null, "log": log?.json ?? .null,
+            "warnings": .array(warnings.map { .text($0) }), "epoch": epoch.map { .count(Int($0.number)) } ?? .null,
+            "log": log?.json ?? .null,
             "applied": applied?.json ?? .null, "adopted": adopted?.json ?? .null, "openBlock": openBlock?.json ?? .null,
             "frozenBlocks": .count(frozenBlocks), "rpo": rpo?.json ?? .null, "lag": lag?.json ?? .null,
         ])
