@@ -126,5 +126,6 @@ let package = Package(
         tests(
             "VarveNodeTests",
             ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
+        tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
     ]
 )
