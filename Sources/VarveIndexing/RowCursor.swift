@@ -114,7 +114,8 @@ package struct RowCursor: Sendable {
             source.head = nil
             while row < file.rowCount, source.head == nil {
                 let key = file.key(at: row)
-                let end = file.find(key).upperBound
+                var end = row + 1
+                while end < file.rowCount && file.compareKey(at: end, with: key) == 0 { end += 1 }
                 var visible = row
                 while visible < end && file.position(at: visible) > position { visible += 1 }
                 let isHidden = erased?[key].map { visible < end && file.position(at: visible) <= $0 } ?? false

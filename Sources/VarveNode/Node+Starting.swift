@@ -29,7 +29,6 @@ extension Node {
         let provider = if let log { log } else { try Self.provider(configuration, instantSource) }
         self.init(
             configuration, id: id, log: provider,
-            storage: try Self.store(configuration, id),
             logger: Logger(
                 label: id, level: configuration.logging.level, sink: logSink),
             bootstrapFromLog: bootstrapFromLog)
@@ -82,12 +81,16 @@ extension Node {
         }
     }
 
-    private static func store(_ configuration: Configuration, _ id: String) throws(VarveError) -> any ObjectStore {
+    static func store(
+        _ configuration: Configuration, _ id: String
+    ) -> @Sendable () throws(VarveError) -> any ObjectStore {
         switch configuration.storage {
-        case .inMemory: return MemoryObjectStore()
+        case .inMemory: return { () throws(VarveError) in MemoryObjectStore() }
         case .local(let path):
-            var generator = SystemRandomNumberGenerator()
-            return try DirectoryObjectStore(path: path, node: id, nonce: generator.next())
+            return { () throws(VarveError) in
+                var generator = SystemRandomNumberGenerator()
+                return try DirectoryObjectStore(path: path, node: id, nonce: generator.next())
+            }
         }
     }
 

@@ -9,7 +9,7 @@ internal import VarveCore
 internal import VarveIndexing
 package import VarveLog
 package import VarveModel
-package import VarveStorage
+internal import VarveStorage
 package import VarveTelemetry
 
 public final class Node: Sendable {
@@ -18,7 +18,9 @@ public final class Node: Sendable {
     package let metrics: MetricsRegistry
     let logger: Logger
     let provider: any LogProvider
-    let objects: any ObjectStore
+    /// Opens the store; a directory that is not mounted is asked for again and again.
+    private let openStore: @Sendable () throws(VarveError) -> any ObjectStore
+    let isDurableStore: Bool
     /// An operator's word that an empty storage shall be rebuilt from a complete log.
     let bootstrapFromLog: Bool
     package let instruments: NodeInstruments
@@ -35,13 +37,14 @@ public final class Node: Sendable {
     let background = Mutex<Task<Void, Never>?>(nil)
 
     package init(
-        _ configuration: Configuration, id: String, log provider: any LogProvider, storage objects: any ObjectStore,
-        logger: Logger, metrics: MetricsRegistry = MetricsRegistry(), bootstrapFromLog: Bool = false
+        _ configuration: Configuration, id: String, log provider: any LogProvider, logger: Logger,
+        metrics: MetricsRegistry = MetricsRegistry(), bootstrapFromLog: Bool = false
     ) {
         self.configuration = configuration
         self.id = id
         self.provider = provider
-        self.objects = objects
+        openStore = Self.store(configuration, id)
+        isDurableStore = configuration.storage != .inMemory
         self.logger = logger
         self.metrics = metrics
         self.bootstrapFromLog = bootstrapFromLog
@@ -63,7 +66,7 @@ public final class Node: Sendable {
         warnOfOtherSettings(settings)
         let isEmbedded = provider.isEphemeral && opened.log.reference.kind == .kafka
         let indexer = Indexer(
-            opened, isDurableStore: objects.isShared,
+            opened, isDurableStore: isDurableStore,
             options: Indexer.Options(
                 frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
                 unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
@@ -78,13 +81,16 @@ public final class Node: Sendable {
     static let embeddedUnadoptedBytesMax: UInt64 = 2 * 1024 * 1024
 
     private func openPatiently() async throws(VarveError) -> OpenedDatabase {
-        let opening = Opening(
-            provider: provider, store: BlockStore(objects), isDurableStore: objects.isShared,
-            configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
-            allowEphemeral: configuration.allowEphemeral || provider.isEphemeral && provider.impliesEphemeral,
-            bootstrapFromLog: !objects.isShared || bootstrapFromLog)
+        var store: BlockStore?
         while true {
             do throws(VarveError) {
+                let found = if let store { store } else { BlockStore(try openStore()) }
+                store = found
+                let opening = Opening(
+                    provider: provider, store: found, isDurableStore: isDurableStore,
+                    configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
+                    allowEphemeral: configuration.allowEphemeral || provider.impliesEphemeral,
+                    bootstrapFromLog: !isDurableStore || bootstrapFromLog)
                 let opened = try await opening.open()
                 for warning in provider.warnings { logger.warning("\(warning)") }
                 logger.info(
