@@ -116,6 +116,8 @@ let package = Package(
             ]),
         tests("VarveCoreTests", ["VarveCore", "VarveModel"]),
         tests("RdKafkaTests", ["RdKafka"]),
+        tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
+        tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
         tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),

@@ -2,7 +2,8 @@ import CRdKafka
 
 /// Making, deleting and describing topics. The embedded broker serves none of these: they time out.
 extension Admin {
-    /// Makes a topic with one partition.
+    /// Makes a topic with one partition and waits until the broker that answers us knows it too (the controller is ahead
+    /// of it).
     /// - Parameter replication: copies; nil is the broker's default.
     /// - Throws: `topicAlreadyExists`, `invalidReplicationFactor`, `invalidConfig` (its text names the key),
     ///   `topicException` (a bad name), `topicAuthorizationFailed`, `timedOut`.
@@ -26,9 +27,11 @@ extension Admin {
                 let results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
                 try check(results, count)
             }
+            try wait(handle, name, exists: true, left)
         }
     }
 
+    /// Returns when the broker that answers us has let go of the name.
     /// - Throws: `unknownTopicOrPartition` when there is none.
     package func deleteTopic(_ name: String, withinMilliseconds limit: Int) async throws(RdKafkaError) {
         try await ask(limit) { handle, left throws(RdKafkaError) in
@@ -42,6 +45,7 @@ extension Admin {
                 let results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count)
                 try check(results, count)
             }
+            try wait(handle, name, exists: false, left)
         }
     }
 
@@ -124,6 +128,21 @@ private func answer(
         throw RdKafkaError(code, rd_kafka_event_error_string(event).map { String(cString: $0) } ?? "")
     }
     try read(event)
+}
+
+private func wait(
+    _ handle: Handle, _ name: String, exists: Bool, _ left: () -> Int32
+) throws(RdKafkaError) {
+    let topic = try handle.topic(name)
+    defer { rd_kafka_topic_destroy(topic) }
+    while true {
+        let found = try Metadata(handle, topic: topic, left())
+        let isThere = found.topicError == nil && found.leader >= 0
+        let isMissing = found.topicError?.isMissingTopic ?? false
+        if exists ? isThere : isMissing { return }
+        guard left() > 100 else { throw RdKafkaError(.timedOut) }
+        pause(milliseconds: 20)
+    }
 }
 
 /// Throws what the broker said of the one topic that was asked for.

@@ -13,6 +13,12 @@ package final class Admin: Sendable {
         /// Replicas of partition 0.
         package let replicas: Int
         package let brokers: Int
+
+        package init(partitions: Int, replicas: Int, brokers: Int) {
+            self.partitions = partitions
+            self.replicas = replicas
+            self.brokers = brokers
+        }
     }
 
     private struct State {
@@ -42,13 +48,19 @@ package final class Admin: Sendable {
         }
     }
 
+    /// Answers what was asked before, then ends the handle.
     package func close() async {
+        shutDown()
+        await ended.wait()
+    }
+
+    /// The same without waiting for it.
+    package func shutDown() {
         let first = state.withLock { state in
             defer { state.closed = true }
             return !state.closed
         }
         if first { work.signal() }
-        await ended.wait()
     }
 
     /// What the handle last complained about: why a cluster cannot be reached.
@@ -102,15 +114,16 @@ package final class Admin: Sendable {
         }
     }
 
-    /// Records with offsets in `range`, from its start, until `bytesMax` is passed. Ends early at the log's end; holes
-    /// are no error.
+    /// Records with offsets in `range`, from its start, until there are `recordsMax` or `bytesMax` is passed. Ends early
+    /// at the log's end; holes are no error.
     /// - Throws: `autoOffsetReset` when the log does not hold the range's start.
     package func read(
-        _ name: String, _ range: Range<Int64>, bytesMax: Int = 4 << 20, withinMilliseconds limit: Int
+        _ name: String, _ range: Range<Int64>, recordsMax: Int = .max, bytesMax: Int = 4 << 20,
+        withinMilliseconds limit: Int
     ) async throws(RdKafkaError) -> [RdKafkaRecord] {
         guard !range.isEmpty else { return [] }
         return try await ask(limit) { handle, left throws(RdKafkaError) in
-            try shortRead(handle, name, range, bytesMax: bytesMax, left)
+            try shortRead(handle, name, range, recordsMax: recordsMax, bytesMax: bytesMax, left)
         }
     }
 
@@ -240,7 +253,8 @@ private func offset(
 }
 
 private func shortRead(
-    _ handle: Handle, _ name: String, _ range: Range<Int64>, bytesMax: Int, _ left: () -> Int32
+    _ handle: Handle, _ name: String, _ range: Range<Int64>, recordsMax: Int, bytesMax: Int,
+    _ left: () -> Int32
 ) throws(RdKafkaError) -> [RdKafkaRecord] {
     let topic = try handle.topic(name)
     let queue = rd_kafka_queue_new(handle.pointer)
@@ -267,7 +281,9 @@ private func shortRead(
             guard range.contains(message.pointee.offset) else { return records }
             records.append(RdKafkaRecord(message))
             bytes += message.pointee.len
-            if message.pointee.offset + 1 == range.upperBound || bytes > bytesMax { return records }
+            if records.count >= recordsMax || bytes > bytesMax || message.pointee.offset + 1 >= range.upperBound {
+                return records
+            }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
             return records
         case let code:
@@ -277,6 +293,6 @@ private func shortRead(
 }
 
 /// Waits on the admin's thread.
-private func pause(milliseconds: Int) {
+func pause(milliseconds: Int) {
     _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(milliseconds))
 }

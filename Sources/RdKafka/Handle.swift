@@ -55,11 +55,24 @@ struct Handle: @unchecked Sendable {
             var text: UnsafePointer<CChar>?
             var severity: Int32 = 0
             guard rd_kafka_event_log(event, &facility, &text, &severity) == 0, let text else { return nil }
-            return RdKafkaNotice(
-                kind: .log(severity: severity), error: RdKafkaError(.noError, String(cString: text)))
+            let line = String(cString: text)
+            // A reader's errors (a topic that is gone) come as lines of this kind, not as events: the consume calls of
+            // 2.0.2 write them to the log when there is no callback.
+            if let facility, String(cString: facility) == "ERROR" {
+                return RdKafkaNotice(kind: .error, error: RdKafkaError(Self.code(namedIn: line), line))
+            }
+            return RdKafkaNotice(kind: .log(severity: severity), error: RdKafkaError(.noError, line))
         default:
             return nil
         }
+    }
+
+    private static func code(namedIn line: String) -> RdKafkaError.Code {
+        let codes: [RdKafkaError.Code] = [
+            .unknownTopicOrPartition, .unknownPartition, .unknownTopic, .topicAuthorizationFailed,
+        ]
+        return codes.first { line.contains(String(cString: rd_kafka_err2str(rd_kafka_resp_err_t($0.rawValue)))) }
+            ?? .failed
     }
 
     /// What made the handle useless, if it is.

@@ -26,6 +26,7 @@ package struct RdKafkaError: Error, Hashable, Sendable, CustomStringConvertible 
 
         package static let badMessage = Code(rawValue: -199)
         package static let destroyed = Code(rawValue: -197)
+        package static let failed = Code(rawValue: -196)
         package static let transport = Code(rawValue: -195)
         package static let resolve = Code(rawValue: -193)
         package static let messageTimedOut = Code(rawValue: -192)
@@ -63,11 +64,11 @@ package struct RdKafkaError: Error, Hashable, Sendable, CustomStringConvertible 
 
     package var description: String { "\(code.name): \(message)" }
 
-    /// The broker or the client refused for want of a right or of proof who we are: a person must act.
+    /// The broker refused: a right is missing, or who we are was not accepted. A person must act.
     package var isDenial: Bool {
         switch code {
         case .topicAuthorizationFailed, .groupAuthorizationFailed, .clusterAuthorizationFailed,
-            .saslAuthenticationFailed, .authentication, .ssl:
+            .saslAuthenticationFailed, .authentication:
             true
         default: false
         }

@@ -63,7 +63,6 @@ package struct RdKafkaSettings: Sendable, Hashable {
         // Recovery within 0.1 s of the broker's, instead of up to 9 s.
         "reconnect.backoff.ms": "50",
         "reconnect.backoff.max.ms": "250",
-        "retry.backoff.ms": "50",
         "topic.metadata.refresh.fast.interval.ms": "100",
         "topic.metadata.refresh.interval.ms": "30000",
         "socket.timeout.ms": "10000",
@@ -73,6 +72,7 @@ package struct RdKafkaSettings: Sendable, Hashable {
 
     private static let tunedForProducers = [
         "linger.ms": "0",
+        "retry.backoff.ms": "50",
         "topic.metadata.propagation.max.ms": "5000",
         "queue.buffering.max.kbytes": "65536",
     ]

@@ -13,7 +13,7 @@ package final class Tail: Sendable {
         case records([RdKafkaRecord])
         /// Something happened after which it may be another log: an error event, a broker that went away.
         case suspect(RdKafkaError)
-        /// A right was withdrawn. The tail goes on by itself when it is given back.
+        /// The right to read was withdrawn. The tail goes on by itself when it is given back.
         case denied(RdKafkaError)
         /// Last event: the log does not hold `asked`: it is below the start or above the end.
         case outOfRange(asked: Int64, RdKafkaError)
@@ -109,11 +109,12 @@ package final class Tail: Sendable {
 
     /// Ends the thread and the handle; what was read and not taken is dropped. Idempotent.
     package func close() async {
-        stop()
+        shutDown()
         await ended.wait()
     }
 
-    private func stop() {
+    /// The same without waiting for the thread.
+    package func shutDown() {
         let (reader, waits) = state.withLock { state in
             state.closing = true
             state.ended = true
@@ -248,7 +249,7 @@ package final class Tail: Sendable {
             if let notice = handle.notice(from: event) {
                 onNotice(notice)
                 switch notice.kind {
-                case .error, .fatal: give(notice.error.isDenial ? .denied(notice.error) : .suspect(notice.error))
+                case .error, .fatal: give(.suspect(notice.error))
                 case .log: break
                 }
             }

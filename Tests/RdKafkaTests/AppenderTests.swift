@@ -70,10 +70,9 @@ import Testing
         let appender = try cluster.appender()
         #expect(try await appender.append([bytes("before")]).map(\.offset) == [0])
         cluster.broker.setBroker(1, down: true)
-        async let pending = appender.append([bytes("lost")])
-        while appender.openRecords == 0 { await Task.yield() }
+        let pending = try appender.pending([bytes("lost")])
         appender.purge()
-        guard case .unknown = try await pending[0] else {
+        guard case .unknown = await pending.reports[0] else {
             Issue.record("a purged record is not unknown")
             return
         }
@@ -86,10 +85,9 @@ import Testing
         let cluster = try Cluster()
         let appender = try cluster.appender()
         cluster.broker.setBroker(1, down: true)
-        async let pending = appender.append((0..<100).map { bytes("\($0)") })
-        while appender.openRecords == 0 { await Task.yield() }
+        let pending = try appender.pending((0..<100).map { bytes("\($0)") })
         await appender.close(withinMilliseconds: 0)
-        #expect(try await pending.count == 100)
+        #expect(await pending.reports.count == 100)
         await appender.close()
         await #expect(throws: RdKafkaError.self) { try await appender.append([bytes("late")]) }
     }
@@ -99,10 +97,9 @@ import Testing
         let appender = try cluster.appender()
         _ = try await appender.append([bytes("0")])
         cluster.broker.setBroker(1, down: true)
-        async let later = appender.append([bytes("1"), bytes("2")])
-        while appender.openRecords == 0 { await Task.yield() }
+        let later = try appender.pending([bytes("1"), bytes("2")])
         cluster.broker.setBroker(1, down: false)
-        #expect(try await later.map(\.offset) == [1, 2])
+        #expect(await later.reports.map(\.offset) == [1, 2])
         await appender.close()
     }
 
@@ -110,11 +107,10 @@ import Testing
         let cluster = try Cluster()
         let admin = try Admin(cluster.settings)
         let appender = try Appender(cluster.settings, topic: "nowhere", messageBytesMax: 1_000_000)
-        async let pending = appender.append([bytes("x")])
-        while appender.openRecords == 0 { await Task.yield() }
+        let pending = try appender.pending([bytes("x")])
         #expect(try await admin.topic("nowhere", withinMilliseconds: 5_000) == nil)
         await appender.close(withinMilliseconds: 0)
-        #expect(try await pending.map(\.offset) == [nil])
+        #expect(await pending.reports.map(\.offset) == [nil])
         #expect(try await admin.topic("nowhere", withinMilliseconds: 5_000) == nil)
         await admin.close()
     }

@@ -40,3 +40,27 @@ extension AppendReport {
         return nil
     }
 }
+
+/// Records that were submitted: their reports come some time.
+struct Pending {
+    fileprivate let stream: AsyncStream<[AppendReport]>
+
+    var reports: [AppendReport] {
+        get async {
+            var iterator = stream.makeAsyncIterator()
+            return await iterator.next() ?? []
+        }
+    }
+}
+
+extension Appender {
+    /// Submitted when this returns, whatever happens to it next.
+    func pending(_ records: [[UInt8]]) throws -> Pending {
+        let (stream, sink) = AsyncStream<[AppendReport]>.makeStream()
+        try submit(records) {
+            sink.yield($0)
+            sink.finish()
+        }
+        return Pending(stream: stream)
+    }
+}

@@ -1,0 +1,69 @@
+import RdKafka
+import VarveModel
+
+/// One cluster as a provider and its logs share it: checked settings, a handle for questions, the cluster's id.
+/// The handle ends with the last owner.
+final class KafkaConnection: Sendable {
+    /// Longest wait for an answer to a question.
+    static let answerMilliseconds = 5_000
+
+    let settings: KafkaLogSettings
+    let client: RdKafkaSettings
+    let admin: Admin
+    let clusterID: String
+
+    var isEmbedded: Bool { clusterID.hasPrefix(EmbeddedBroker.clusterIDPrefix) }
+    var servers: String { settings.bootstrapServers }
+    /// The embedded broker does not wake a waiting fetch, so it may not wait long.
+    var fetchWaitMilliseconds: Int { isEmbedded ? 5 : min(max(settings.pollMilliseconds, 10), 5_000) }
+
+    init(_ settings: KafkaLogSettings) async throws(VarveError) {
+        self.settings = settings
+        let admin: Admin
+        do throws(RdKafkaError) {
+            client = try RdKafkaSettings(bootstrapServers: settings.bootstrapServers, properties: settings.properties)
+            admin = try Admin(client)
+        } catch {
+            throw VarveError(.configInvalid, "the Kafka settings are not accepted: \(error.message)")
+        }
+        self.admin = admin
+        do throws(RdKafkaError) {
+            clusterID = try await admin.clusterID(withinMilliseconds: Self.answerMilliseconds)
+        } catch {
+            admin.shutDown()
+            throw KafkaFault.question(error, settings.topic, at: settings.bootstrapServers)
+        }
+    }
+
+    deinit { admin.shutDown() }
+
+    /// Asks the cluster; failures come in our words.
+    func ask<Answer: Sendable>(
+        _ topic: String, _ question: (Admin) async throws(RdKafkaError) -> Answer
+    ) async throws(VarveError) -> Answer {
+        do throws(RdKafkaError) {
+            return try await question(admin)
+        } catch {
+            throw KafkaFault.question(error, topic, at: servers)
+        }
+    }
+
+    func topic(_ name: String) async throws(VarveError) -> Admin.Topic? {
+        try await ask(name) { (admin) async throws(RdKafkaError) in
+            try await admin.topic(name, withinMilliseconds: Self.answerMilliseconds)
+        }
+    }
+
+    func range(_ name: String) async throws(VarveError) -> Range<Int64> {
+        try await ask(name) { (admin) async throws(RdKafkaError) in
+            try await admin.range(of: name, withinMilliseconds: Self.answerMilliseconds)
+        }
+    }
+
+    /// The first record in `range`; nil when there is none.
+    func firstRecord(_ name: String, _ range: Range<Int64>) async throws(VarveError) -> RdKafkaRecord? {
+        try await ask(name) { (admin) async throws(RdKafkaError) in
+            try await admin.read(name, range, recordsMax: 1, withinMilliseconds: Self.answerMilliseconds).first
+        }
+    }
+}

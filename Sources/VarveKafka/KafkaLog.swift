@@ -1,0 +1,333 @@
+import RdKafka
+import Synchronization
+package import VarveLog
+package import VarveModel
+
+/// The contract of a log over one topic with one partition.
+///
+/// **Reports are checked.** When a record is handed over, what the tails have read so far is noted; a report below that, or
+/// not above an earlier report, says that the topic is no longer the one that was read. A report above it is remembered
+/// until a tail gets there and finds that very record, or another. Either way the pinned records are read again: refuted,
+/// the log is *condemned*: appends are refused before anything is sent, tails throw; otherwise the suspicion travels to
+/// the reader with the next batch.
+///
+/// **A fatal error** ends the producer. The next append makes another one, after the same check.
+package final class KafkaLog: Log {
+    private struct State {
+        var appender: Appender?
+        /// Of the present appender.
+        var highestReport: Int64 = -1
+        /// Next offset that a tail will deliver; 0 while none has.
+        var position: Int64 = 0
+        var expected: [Int64: Bytes] = [:]
+        var identity = LogIdentity()
+        /// For the reader, with the next batch.
+        var suspicion: String?
+        /// An offset or a record did not fit: the identity is to be checked here, before anything goes on.
+        var doubt = false
+        /// When the pinned records were last found in their places.
+        var proved = ContinuousClock.now
+        var condemned: VarveError?
+        var closed = false
+        var tails: [ObjectIdentifier: KafkaLogTail] = [:]
+        var counters = KafkaLogCounters()
+    }
+
+    package let reference: LogReference
+    package let recordBytesMax: Int
+
+    let connection: KafkaConnection
+    let topic: String
+    let messageBytesMax: Int
+    let onNotice: @Sendable (KafkaNotice) -> Void
+    private let state = Mutex(State())
+
+    /// Most reports that are kept for comparison; beyond it they go unchecked.
+    private static let expectedMax = 65_536
+
+    init(
+        _ connection: KafkaConnection, topic: String, messageBytesMax: Int,
+        onNotice: @escaping @Sendable (KafkaNotice) -> Void
+    ) throws(VarveError) {
+        self.connection = connection
+        self.topic = topic
+        self.messageBytesMax = messageBytesMax
+        self.onNotice = onNotice
+        recordBytesMax = messageBytesMax - KafkaPreflight.envelopeBytes
+        reference = LogReference(kind: .kafka, clusterID: connection.clusterID, topic: topic)
+        let appender = try makeAppender()
+        state.withLock { $0.appender = appender }
+    }
+
+    package var counters: KafkaLogCounters { state.withLock { $0.counters } }
+
+    // MARK: appending
+
+    package func append(_ records: [Bytes]) async -> [AppendResult] {
+        let accepted = records.filter { $0.count <= recordBytesMax }
+        var results = (accepted.isEmpty ? [] : await send(accepted))[...]
+        await settleDoubt()
+        guard accepted.count < records.count else { return Array(results) }
+        return records.map { record in
+            guard record.count > recordBytesMax else { return results.removeFirst() }
+            return .refused(
+                VarveError(
+                    .oversize,
+                    "a record of \(record.count) bytes is more than the log takes (\(recordBytesMax)); nothing was written"
+                ))
+        }
+    }
+
+    private func send(_ records: [Bytes]) async -> [AppendResult] {
+        while true {
+            let appender: Appender
+            do throws(VarveError) {
+                appender = try await usableAppender()
+            } catch {
+                // Not sent, so certainly not there.
+                return Array(repeating: .refused(error), count: records.count)
+            }
+            let outcome: Result<[AppendResult], RdKafkaError> = await withCheckedContinuation { continuation in
+                do throws(RdKafkaError) {
+                    let before = state.withLock { $0.position }
+                    try appender.submit(records.map(\.array)) { [self] reports in
+                        continuation.resume(returning: .success(take(reports, of: records, readBefore: before)))
+                    }
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+            switch outcome {
+            case .success(let results): return results
+            case .failure(let error) where error.code == .fatal:
+                note(suspicion: "the Kafka producer ended: \(error.message)")
+                await retire(appender)
+            case .failure(let error):
+                return Array(
+                    repeating: .refused(KafkaFault.refused(error, topic, at: connection.servers)), count: records.count)
+            }
+        }
+    }
+
+    /// On the appender's thread, batches in order: that is what makes "not above an earlier report" mean something.
+    private func take(_ reports: [AppendReport], of records: [Bytes], readBefore: Int64) -> [AppendResult] {
+        state.withLock { state in
+            zip(reports, records).map { report, record in
+                switch report {
+                case .stored(let offset, let time):
+                    if let offset { check(offset, record, readBefore: readBefore, &state) }
+                    // The embedded broker's reports carry a time that is none.
+                    let time = connection.isEmbedded ? nil : time?.milliseconds
+                    return .stored(offset: offset.map { Offset($0) }, time: time)
+                case .refused(let error):
+                    return .refused(KafkaFault.refused(error, topic, at: connection.servers))
+                case .unknown(let error):
+                    return .unknown(KafkaFault.unknown(error, topic, at: connection.servers))
+                }
+            }
+        }
+    }
+
+    private func check(_ offset: Int64, _ record: Bytes, readBefore: Int64, _ state: inout State) {
+        if offset < readBefore {
+            doubt("a record was stored at offset \(offset), below \(readBefore), which was read before", &state)
+        } else if offset <= state.highestReport {
+            doubt("a record was stored at offset \(offset), after another at \(state.highestReport)", &state)
+        } else if !state.tails.isEmpty, offset >= state.position, state.expected.count < Self.expectedMax {
+            state.expected[offset] = record
+        }
+        state.highestReport = max(state.highestReport, offset)
+    }
+
+    // MARK: the producer
+
+    private func makeAppender() throws(VarveError) -> Appender {
+        do throws(RdKafkaError) {
+            return try Appender(
+                connection.client, topic: topic, messageBytesMax: messageBytesMax,
+                onNotice: { [onNotice] in onNotice(KafkaNotice($0)) })
+        } catch {
+            throw VarveError(.configInvalid, "no Kafka producer can be made: \(error.message)")
+        }
+    }
+
+    private func usableAppender() async throws(VarveError) -> Appender {
+        let (appender, identity) = try state.withLock { state throws(VarveError) in
+            if let condemned = state.condemned { throw condemned }
+            if state.closed { throw Self.closedError }
+            return (state.appender, state.identity)
+        }
+        if let appender { return appender }
+        // The one before ended by a fatal error, which lost data may be behind: look first.
+        if case .other(let error) = try await identity.check(connection, topic) {
+            condemn(error)
+            throw error
+        }
+        let made = try makeAppender()
+        let (used, spare) = state.withLock { state -> (Appender?, Appender?) in
+            if state.closed { return (nil, made) }
+            if let first = state.appender { return (first, made) }
+            state.appender = made
+            state.highestReport = -1
+            return (made, nil)
+        }
+        if let spare { await spare.close(withinMilliseconds: 0) }
+        guard let used else { throw Self.closedError }
+        return used
+    }
+
+    private func retire(_ appender: Appender) async {
+        state.withLock { if $0.appender === appender { $0.appender = nil } }
+        await appender.close(withinMilliseconds: 0)
+    }
+
+    /// Gives up everything that has no report yet (it becomes unknown): for a deadline above this layer.
+    package func purge() {
+        state.withLock { $0.appender }?.purge()
+    }
+
+    // MARK: reading
+
+    package func range() async throws(VarveError) -> Range<Offset> {
+        try requireOpen()
+        let range = try await connection.range(topic)
+        return Offset(range.lowerBound)..<Offset(range.upperBound)
+    }
+
+    package func read(at offset: Offset) async throws(VarveError) -> LogEntry? {
+        try requireOpen()
+        let range = try await connection.range(topic)
+        let first = max(offset.value, range.lowerBound)
+        guard first < range.upperBound else { return nil }
+        return try await connection.firstRecord(topic, first..<range.upperBound).map(LogEntry.init)
+    }
+
+    package func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
+        try requireOpen()
+        if let condemned { throw condemned }
+        guard try await connection.topic(topic) != nil else { throw KafkaFault.missing(topic, at: connection.servers) }
+        let tail = try KafkaLogTail(self, from: offset.value)
+        let closed = state.withLock { state in
+            if !state.closed { state.tails[ObjectIdentifier(tail)] = tail }
+            return state.closed
+        }
+        if closed { await tail.close() }
+        return tail
+    }
+
+    private static let closedError = VarveError(.notReady, "the log is closed; nothing was written")
+
+    private func requireOpen() throws(VarveError) {
+        if state.withLock({ $0.closed }) { throw Self.closedError }
+    }
+
+    package func trim(below offset: Offset) async {}
+
+    package func close() async {
+        let (tails, appender) = state.withLock { state in
+            state.closed = true
+            defer {
+                state.tails = [:]
+                state.appender = nil
+            }
+            return (Array(state.tails.values), state.appender)
+        }
+        for tail in tails { await tail.close() }
+        await appender?.close()
+    }
+
+    // MARK: what tails tell
+
+    /// Notes what a tail has read and gives what the reader must know. Compares with what reports promised.
+    func delivered(_ records: [RdKafkaRecord]) -> String? {
+        state.withLock { state in
+            state.identity.note(records)
+            if !state.expected.isEmpty {
+                for record in records {
+                    guard let promised = state.expected.removeValue(forKey: record.offset) else { continue }
+                    if promised != Bytes(record.value) {
+                        doubt("offset \(record.offset) holds another record than the one reported there", &state)
+                    }
+                }
+            }
+            if let last = records.last { state.position = max(state.position, last.offset + 1) }
+            defer { state.suspicion = nil }
+            return state.suspicion
+        }
+    }
+
+    func note(suspicion: String) {
+        state.withLock { raise(suspicion, &$0) }
+    }
+
+    private func doubt(_ suspicion: String, _ state: inout State) {
+        raise(suspicion, &state)
+        state.doubt = true
+    }
+
+    private func raise(_ suspicion: String, _ state: inout State) {
+        // The first says most; those that follow are usually of the same event.
+        if state.suspicion == nil {
+            state.suspicion = suspicion
+            state.counters.suspicions += 1
+        }
+    }
+
+    func forget(_ tail: KafkaLogTail) {
+        state.withLock { state in
+            state.tails[ObjectIdentifier(tail)] = nil
+            if state.tails.isEmpty { state.expected = [:] }
+        }
+    }
+
+    var identity: LogIdentity { state.withLock { $0.identity } }
+    var condemned: VarveError? { state.withLock { $0.condemned } }
+
+    /// Reads the pinned records again if something did not fit. A cluster that does not answer leaves the suspicion to
+    /// the reader.
+    func settleDoubt() async {
+        let identity = state.withLock { state -> LogIdentity? in
+            defer { state.doubt = false }
+            return state.doubt ? state.identity : nil
+        }
+        if let identity { await prove(identity) }
+    }
+
+    /// The same when the last proof is old, before more of the log is read.
+    func proveIfDue() async {
+        let due = Duration.milliseconds(connection.settings.identityCheckMilliseconds)
+        let identity = state.withLock { .now - $0.proved >= due ? $0.identity : nil }
+        if let identity { await prove(identity) }
+    }
+
+    private func prove(_ identity: LogIdentity) async {
+        do throws(VarveError) {
+            if case .other(let error) = try await identity.check(connection, topic) { return condemn(error) }
+            state.withLock { $0.proved = .now }
+        } catch {
+            note(suspicion: "the log's identity cannot be checked: \(error.message)")
+        }
+    }
+
+    /// The topic is another one, or gone: no append is sent any more, open ones end as unknown, every tail throws.
+    func condemn(_ error: VarveError) {
+        let (tails, appender) = state.withLock { state in
+            if state.condemned == nil { state.condemned = error }
+            return (Array(state.tails.values), state.appender)
+        }
+        appender?.purge()
+        for tail in tails { tail.interrupt() }
+    }
+}
+
+/// What happened to a log's connection since it was opened.
+package struct KafkaLogCounters: Sendable, Equatable {
+    /// Events behind which another log in this one's place may hide: lost brokers, offsets that do not fit.
+    package var suspicions = 0
+}
+
+extension LogEntry {
+    init(_ record: RdKafkaRecord) {
+        self.init(offset: Offset(record.offset), time: record.time.milliseconds, bytes: Bytes(record.value))
+    }
+}
