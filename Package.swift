@@ -108,7 +108,9 @@ let package = Package(
         tests("VarveTelemetryTests", ["VarveTelemetry"]),
         tests("VarveIOTests", ["VarveIO"]),
         tests("VarveTerminalTests", ["VarveTerminal"]),
-        tests("VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport", "VarveLogWorker"]),
+        tests(
+            "VarveLogTests", ["VarveLog", "VarveIO", "VarveModel", "VarveTestSupport", "VarveLogWorker"],
+            resources: [.copy("Fixtures")]),
         tests(
             "VarveQueryTests",
             [
