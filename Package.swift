@@ -128,6 +128,12 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests(
+            "VarveAPITests",
+            [
+                "VarveAPI", "VarveNode", "VarveHTTPServer", "VarveHTTPClient", "VarveGzip", "VarveWire", "VarveLog",
+                "VarveStorage", "VarveModel", "VarveTelemetry",
+            ]),
+        tests(
             "VarveNodeTests",
             ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
         tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
