@@ -112,6 +112,11 @@ package final class Indexer: Sendable {
             group.addTask { await self.watchIdentity() }
             group.addTask { await self.watchEnd() }
             group.addTask { await self.keepHouse() }
+            group.addTask {
+                // An append waits as long as a broker is away: closing the log is what ends it.
+                while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+                await self.log.close()
+            }
             await group.waitForAll()
         }
         queue.close()

@@ -84,6 +84,9 @@ public final class Node: Sendable {
         var store: BlockStore?
         while true {
             do throws(VarveError) {
+                // What kind of log it is, a provider may only know once it has been asked.
+                let epoch = configuration.log.epoch.flatMap { Epoch($0) } ?? .first
+                _ = try await provider.probe(epoch)
                 let found = if let store { store } else { BlockStore(try openStore()) }
                 store = found
                 let opening = Opening(
