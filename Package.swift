@@ -77,7 +77,7 @@ let layers: [Target] = [
         ]),
     layer("VarveClient", ["VarveWire", "VarveModel", "VarveGzip", "VarveHTTPClient"]),
     // 5
-    layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery"]),
+    layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery", "VarveTelemetry"]),
     layer("VarveTerminal"),
     // 6
     .executableTarget(
@@ -121,6 +121,7 @@ let package = Package(
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("VarveGzipTests", ["VarveGzip"]),
+        tests("VarveTests", ["Varve"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
         tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),
         tests(

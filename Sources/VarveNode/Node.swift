@@ -9,6 +9,7 @@ internal import VarveCore
 internal import VarveIndexing
 package import VarveLog
 package import VarveModel
+internal import VarveQuery
 internal import VarveStorage
 package import VarveTelemetry
 
@@ -24,6 +25,8 @@ public final class Node: Sendable {
     /// An operator's word that an empty storage shall be rebuilt from a complete log.
     let bootstrapFromLog: Bool
     package let instruments: NodeInstruments
+    /// Runs what an embedding program asks in SQL.
+    let queries = QueryEngine()
     let startedAt = ContinuousClock.now
 
     enum Phase: Sendable {
