@@ -88,6 +88,13 @@ let layers: [Target] = [
         ],
         exclude: ["README.md"],
         swiftSettings: strict),
+    .executableTarget(
+        name: "VarveBenchmarks",
+        dependencies: [
+            "CVarveSQLite", "VarveGzip", "VarveHTTPClient", "VarveIO", "VarveModel", "VarveNode", "VarveTerminal",
+        ],
+        path: "Benchmarks/VarveBenchmarks",
+        swiftSettings: strict),
     // never imported by layers 3 to 6
     .executableTarget(
         name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveTestSupport"],
@@ -102,6 +109,7 @@ let package = Package(
         .library(name: "VarveKafka", targets: ["VarveKafka"]),
         .library(name: "VarveClient", targets: ["VarveClient"]),
         .executable(name: "varve", targets: ["VarveCommand"]),
+        .executable(name: "varve-bench", targets: ["VarveBenchmarks"]),
     ],
     targets: cLibraries + layers + [
         tests("VarveModelTests", ["VarveModel"], resources: [.copy("Fixtures")]),

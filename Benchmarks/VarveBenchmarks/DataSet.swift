@@ -1,0 +1,110 @@
+/// The documents that are loaded, as the JSON texts they are given as.
+///
+/// `VARVE_BENCH_DATA` names a file; else the Debian package list is taken where it lies beside the repository, else the
+/// small part of it that ships in `Examples/data`, repeated with other ids until there are as many.
+
+internal import VarveGzip
+internal import VarveIO
+internal import VarveModel
+
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
+struct DataSet: Sendable {
+    /// How many documents the Debian package list has, and so every run.
+    static let documentCount = 63_440
+
+    let description: String
+    /// Each a slice of one text.
+    let lines: [Bytes]
+    /// Of all lines with their line ends.
+    let bytes: Int
+
+    static func read() throws -> DataSet {
+        let candidates = ["../shared/data/debian-packages.ndjson.gz", "../../shared/data/debian-packages.ndjson.gz"]
+        if let named = getenv("VARVE_BENCH_DATA").map({ String(cString: $0) }), !named.isEmpty {
+            return try read(named)
+        }
+        for path in candidates where access(path, R_OK) == 0 { return try read(path) }
+        let directory = "Examples/data"
+        let names = ((try? Directory.list(directory)) ?? []).map(\.name)
+        guard let name = names.sorted().first(where: { $0.hasSuffix(".ndjson") || $0.hasSuffix(".ndjson.gz") }) else {
+            throw Fault("no documents: set VARVE_BENCH_DATA to an NDJSON file, or run this in the repository")
+        }
+        return try read(Directory.join(directory, name)).repeated(to: documentCount)
+    }
+
+    private static func read(_ path: String) throws -> DataSet {
+        guard let content = try FileSystem.read(path) else { throw Fault("\(path) is not there") }
+        var text = content
+        if content.starts(with: [0x1f, 0x8b]) {
+            var reader = try GzipReader()
+            text = []
+            try reader.inflate(content, into: &text)
+        }
+        let lines = Self.lines(of: text)
+        guard !lines.isEmpty else { throw Fault("\(path) holds no documents") }
+        return DataSet("\(lines.count) documents of \(path)", lines)
+    }
+
+    private init(_ description: String, _ lines: [Bytes]) {
+        self.description = description
+        self.lines = lines
+        bytes = lines.reduce(0) { $0 + $1.count + 1 }
+    }
+
+    private static func lines(of text: [UInt8]) -> [Bytes] {
+        let whole = Bytes(text)
+        var lines: [Bytes] = []
+        var start = 0
+        for (i, byte) in text.enumerated() where byte == UInt8(ascii: "\n") {
+            if i > start { lines.append(whole[start..<i]) }
+            start = i + 1
+        }
+        if start < text.count { lines.append(whole[start..<text.count]) }
+        return lines
+    }
+
+    /// Every copy but the first has its round's number in front of each `_id`.
+    private func repeated(to count: Int) throws -> DataSet {
+        guard lines.count < count else { return self }
+        let mark = Array("\"_id\":\"".utf8)
+        var text: [UInt8] = []
+        for i in 0..<count {
+            let line = lines[i % lines.count].array
+            let round = i / lines.count
+            guard round > 0 else {
+                text += line + [UInt8(ascii: "\n")]
+                continue
+            }
+            guard let at = line.indices.first(where: { line[$0...].starts(with: mark) }) else {
+                throw Fault("a document has no _id that begins with \(String(decoding: mark, as: UTF8.self))")
+            }
+            text += line[..<(at + mark.count)] + Array("\(round)-".utf8) + line[(at + mark.count)...]
+            text.append(UInt8(ascii: "\n"))
+        }
+        return DataSet("\(count) documents, \(description) repeated", Self.lines(of: text))
+    }
+
+    var text: [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes)
+        for line in lines {
+            line.withUnsafeBytes { text.append(contentsOf: $0) }
+            text.append(UInt8(ascii: "\n"))
+        }
+        return text
+    }
+
+    /// Five fields, about 105 bytes: what the anchor was measured with.
+    static func synthetic(_ count: Int) -> [Bytes] {
+        (0..<count).map { i in
+            Bytes(
+                "{\"_id\":\"user-\(i)\",\"name\":\"name number \(i)\",\"age\":\(i % 90),\"city\":\"city \(i % 997)\","
+                    + "\"balance\":\(Double(i % 100_000) / 8),\"active\":\(i % 3 == 0)}")
+        }
+    }
+}
