@@ -29,9 +29,9 @@ demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 lea
 
 bench: bench-load ## Every benchmark; results in .build/bench
 
-bench-load: setup ## Loading, transactions, restart, memory: .build/bench/load.json
-	$(SWIFT) build -c release
-	.build/release/varve-bench load
+bench-load: build ## Loading, transactions, restart, memory: .build/bench/load.json
+	$(SWIFT) build -c release --product varve-bench $(CHECKED)
+	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench load
 
 lint: ## Formatting, imports, and the shape of the tree
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift
