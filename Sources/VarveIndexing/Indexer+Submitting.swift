@@ -199,7 +199,7 @@ extension Indexer {
         }
         let expiresAt = expiryMs == 0 ? 0 : time + expiryMs
         let header = RecordHeader(
-            type: type, logTag: state.withLock { $0.machine.tag }, id: id, writer: writer,
+            type: type, logTag: tag, id: id, writer: writer,
             writerSequence: sequence.wrappingAdd(1, ordering: .relaxed).newValue, expiresAt: expiresAt,
             observed: token.position, inputChain: (token.chainPrefix ?? 0).byteSwapped,
             effectChain: effect.high.byteSwapped)

@@ -71,6 +71,8 @@ package final class Indexer: Sendable {
     package let epoch: Epoch
     package let options: Options
     let genesis: LogEntry?
+    /// Stamped into every record: fixed for as long as the indexer lives.
+    let tag: LogTag
     let isDurableStore: Bool
     let logger: Logger
     let start: Offset
@@ -90,6 +92,7 @@ package final class Indexer: Sendable {
         store = opened.store
         epoch = opened.epoch
         genesis = opened.genesis
+        tag = opened.machine.tag
         start = opened.next
         self.isDurableStore = isDurableStore
         self.options = options
