@@ -29,7 +29,7 @@ enum KafkaFault {
             .logMissing,
             "there is no topic \(topic) on Kafka at \(servers). Everything in storage is safe; records after the newest "
                 + "block were only in that topic",
-            next: "see docs/runbooks/log-missing.md")
+            next: "see docs/runbooks/log-lost.md")
     }
 
     /// A record that is certainly not in the log.

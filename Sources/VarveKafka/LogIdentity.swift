@@ -52,7 +52,7 @@ struct LogIdentity: Sendable {
                         "topic \(topic) holds another record at offset \(pin.offset) than the one read before: it was "
                             + (pin == earliest ? "deleted and made anew" : "cut and written anew")
                             + ". Everything in storage is safe",
-                        next: "see docs/runbooks/log-replaced.md"))
+                        next: "see docs/runbooks/log-\(pin == earliest ? "replaced" : "diverged").md"))
             }
             proved = true
         }
