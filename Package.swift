@@ -130,6 +130,7 @@ let package = Package(
         tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveTests", ["Varve"]),
+        tests("TidyTests", []),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
         tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),
         tests(

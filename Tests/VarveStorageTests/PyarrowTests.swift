@@ -1,13 +1,22 @@
 import Foundation
 import Testing
 import VarveModel
+import VarveTestSupport
 
 @testable import VarveStorage
 
 /// Others read our files: every cell of files of every shape, as pyarrow sees it.
 @Suite("pyarrow")
 struct PyarrowTests {
-    static let isInstalled = (try? python(["-c", "import pyarrow"]))?.status == 0
+    static let missing = "python3 has no pyarrow here (pip install pyarrow)"
+
+    /// Found out once, and noted in the test report.
+    static let isInstalled: Bool = {
+        let found = try? python(["-c", "import pyarrow; print(pyarrow.__version__)"])
+        let version = found?.status == 0 ? found?.output.split(separator: "\n").last.map(String.init) : nil
+        TestReport.note("pyarrow", version.map { "ran (\($0))" } ?? "skipped: \(missing)")
+        return version != nil
+    }()
 
     static func python(_ arguments: [String]) throws -> (status: Int32, output: String) {
         let process = Process()
@@ -39,7 +48,7 @@ struct PyarrowTests {
 
     @Test(
         "reads every cell of a block file",
-        .enabled(if: PyarrowTests.isInstalled, "python3 has no pyarrow here (pip install pyarrow)"),
+        .enabled(if: PyarrowTests.isInstalled, "\(PyarrowTests.missing)"),
         arguments: Shape.allCases)
     func everyCell(shape: Shape) throws {
         let place = try TemporaryDirectory()

@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// What documents say about files, codes and metrics is so.
+@Suite struct DocumentTests {
+    @Test(arguments: Repository.files(".md"))
+    func everyLinkLeadsSomewhere(page: String) throws {
+        let directory = page.split(separator: "/").dropLast().joined(separator: "/")
+        for link in try Repository.matches(#"\]\(([^)\s]+)\)"#, in: try prose(page)) {
+            if link.hasPrefix("http://") || link.hasPrefix("https://") || link.hasPrefix("mailto:") { continue }
+            let parts = link.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let target = parts[0].isEmpty ? page : resolve(parts[0], from: directory)
+            guard let target, Repository.exists(target) else {
+                Issue.record("\(page) links to \(link), which is not there")
+                continue
+            }
+            if parts.count == 2, target.hasSuffix(".md") {
+                #expect(try anchors(target).contains(parts[1]), "\(page) links to \(link), which has no such heading")
+            }
+        }
+    }
+
+    @Test func everyDocumentThatTheSourcesNameIsThere() throws {
+        for file in Repository.files(".swift", below: ["Sources", "Tests", "Package.swift"]) {
+            for document in try Repository.matches(#"\b(docs/[A-Za-z0-9_/.-]+\.md)"#, in: try Repository.text(file)) {
+                #expect(Repository.exists(document), "\(file) names \(document)")
+            }
+        }
+    }
+
+    @Test func everyErrorCodeIsExplained() throws {
+        let codes = try Repository.matches(
+            #"ErrorCode\("([A-Z_]+)"\)"#, in: try Repository.text("Sources/VarveModel/VarveError.swift"))
+        #expect(codes.count > 40)
+        let page = try Repository.text("docs/errors.md")
+        for code in codes { #expect(page.contains("`\(code)`"), "docs/errors.md does not explain \(code)") }
+    }
+
+    @Test func everyMetricIsExplained() throws {
+        let page = try Repository.text("docs/observability.md")
+        var count = 0
+        for file in Repository.files(".swift", below: ["Sources"]) {
+            for name in try Repository.matches(#""(varve_[a-z_]+)""#, in: try Repository.text(file)) {
+                count += 1
+                #expect(page.contains("`\(name)"), "docs/observability.md does not explain \(name) of \(file)")
+            }
+        }
+        #expect(count > 15)
+    }
+
+    @Test func everyRunbookAndDecisionIsListed() throws {
+        for directory in ["docs/runbooks", "docs/decisions"] {
+            let list = try Repository.text(directory + "/README.md")
+            for file in Repository.files(".md", below: [directory]) where !file.hasSuffix("README.md") {
+                let name = String(file.split(separator: "/").last!)
+                #expect(list.contains("(\(name))"), "\(directory)/README.md does not list \(name)")
+            }
+        }
+    }
+
+    @Test func aLinkToNothingIsNoticed() throws {
+        #expect(resolve("../sql.md", from: "docs/runbooks") == "docs/sql.md")
+        #expect(resolve("../../..", from: "docs") == nil)
+        #expect(slug("What this version can do, and cannot") == "what-this-version-can-do-and-cannot")
+        #expect(slug("A `LOG_GAP`, explained") == "a-log_gap-explained")
+        #expect(try !anchors("README.md").contains("no such heading"))
+    }
+
+    /// The page without code, in which brackets mean other things.
+    private func prose(_ page: String) throws -> String {
+        var isCode = false
+        var lines: [String] = []
+        for line in try Repository.text(page).split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.hasPrefix("```") { isCode.toggle() }
+            if !isCode && !line.hasPrefix("    ") { lines.append(String(line)) }
+        }
+        return lines.joined(separator: "\n").replacing(try Regex("`[^`\n]*`"), with: "code")
+    }
+
+    private func anchors(_ page: String) throws -> Set<String> {
+        var isCode = false
+        var anchors: Set<String> = []
+        for line in try Repository.text(page).split(separator: "\n") {
+            if line.hasPrefix("```") { isCode.toggle() }
+            if !isCode, line.hasPrefix("#") { anchors.insert(slug(line.drop { $0 == "#" }.dropFirst())) }
+        }
+        return anchors
+    }
+
+    /// As GitHub makes an anchor of a heading.
+    private func slug(_ heading: some StringProtocol) -> String {
+        heading.lowercased().filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }
+            .replacing(" ", with: "-")
+    }
+
+    /// nil when it leads out of the repository.
+    private func resolve(_ link: String, from directory: String) -> String? {
+        var parts = directory.split(separator: "/").map(String.init)
+        for part in link.split(separator: "/") where part != "." {
+            if part == ".." {
+                guard parts.popLast() != nil else { return nil }
+            } else {
+                parts.append(String(part))
+            }
+        }
+        return parts.joined(separator: "/")
+    }
+}
