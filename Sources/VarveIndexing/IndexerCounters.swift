@@ -18,6 +18,8 @@ extension Indexer {
         package var isReady: Bool
         package var stopped: VarveError?
         package var trouble: VarveError?
+        /// nil before the genesis.
+        package var applied: Position?
         package var token: Token
         package var inputChain: Digest
         package var effectChain: Bytes16
@@ -38,6 +40,9 @@ extension Indexer {
         package var adoptedBlocks: UInt64
         package var bytesWritten: UInt64
         package var identityChecks: UInt64
+
+        /// Records of the log that are not yet applied; holes count.
+        package var lagRecords: Int64 { max(0, logEnd.value - (applied.map { $0.offset.value + 1 } ?? 0)) }
     }
 
     package var standing: Standing {
@@ -52,7 +57,8 @@ extension Indexer {
             frozen.bytes += block.draft.counts.bytes
         }
         return Standing(
-            isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble, token: machine.token,
+            isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble, applied: machine.applied,
+            token: machine.token,
             inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
             systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
             sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,

@@ -69,12 +69,3 @@ package struct NodeInstruments: Sendable {
         }
     }
 }
-
-extension Indexer.Standing {
-    package var lagRecords: Int64 {
-        max(
-            0,
-            logEnd.value
-                - (token.position.offset.value + (sinceLastRecord > .seconds(3000) && token.position == .zero ? 0 : 1)))
-    }
-}
