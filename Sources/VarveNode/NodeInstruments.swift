@@ -1,7 +1,7 @@
 /// The node's metrics, by the names of docs/observability.md.
 
 internal import VarveCore
-package import VarveIndexing
+internal import VarveIndexing
 internal import VarveModel
 package import VarveTelemetry
 
