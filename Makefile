@@ -8,6 +8,11 @@ KAFKA_HOME ?= $(abspath $(wildcard ../shared/kafka))
 ifneq ($(KAFKA_HOME),)
 export KAFKA_HOME
 endif
+# The whole of the real data, where it is; else the tests take the cut in Examples/data.
+VARVE_DEBIAN_DATA ?= $(abspath $(wildcard ../shared/data))
+ifneq ($(VARVE_DEBIAN_DATA),)
+export VARVE_DEBIAN_DATA
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build debug test demo bench bench-load lint format install clean setup docs

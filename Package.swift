@@ -136,6 +136,9 @@ let package = Package(
         tests(
             "VarveStorageTests", ["VarveStorage", "VarveTestSupport", "VarveModel", "VarveIO"],
             resources: [.copy("Fixtures")]),
+        tests(
+            "ClusterTests",
+            ["VarveClient", "VarveCommand", "VarveGzip", "VarveModel", "VarveTestSupport", "VarveWire"]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests(
             "VarveAPITests",

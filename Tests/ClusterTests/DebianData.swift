@@ -4,8 +4,8 @@ import VarveModel
 
 /// Real documents: Debian packages and updates to them, one JSON document a line.
 ///
-/// `VARVE_DEBIAN_DATA` names a directory with `debian-packages.ndjson.gz` and `debian-updates.ndjson.gz`; without it the
-/// smaller cut in Examples/data is taken.
+/// `VARVE_DEBIAN_DATA` names a directory with the whole of it, `debian-packages.ndjson.gz` and
+/// `debian-updates.ndjson.gz`; without it the smaller cut in Examples/data is taken.
 struct DebianData {
     let packagesFile: String
     let packages: [Substring]
@@ -16,11 +16,11 @@ struct DebianData {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path
         let named = ProcessInfo.processInfo.environment["VARVE_DEBIAN_DATA"].flatMap { $0.isEmpty ? nil : $0 }
-        let directory = named ?? "\(root)/Examples/data"
-        let packages = "\(directory)/debian-packages.ndjson.gz"
+        let prefix = named.map { "\($0)/debian-" } ?? "\(root)/Examples/data/"
+        let packages = "\(prefix)packages.ndjson.gz"
         return DebianData(
             packagesFile: packages, packages: try lines(packages),
-            updates: try lines("\(directory)/debian-updates.ndjson.gz"), isWhole: named != nil)
+            updates: try lines("\(prefix)updates.ndjson.gz"), isWhole: named != nil)
     }
 
     private static func lines(_ path: String) throws -> [Substring] {
