@@ -8,7 +8,9 @@ import VarveWire
 /// The main job on real input: a real Kafka, three node processes, one storage directory; a node and the broker are
 /// killed in the middle, and nothing acknowledged is lost.
 @Suite(.serialized) struct DebianTests {
-    @Test(.enabled(if: KafkaAvailability.skipReasonForOwnBroker == nil, "\(KafkaAvailability.skipReasonForOwnBroker ?? "")"))
+    @Test(
+        .enabled(
+            if: KafkaAvailability.skipReasonForOwnBroker == nil, "\(KafkaAvailability.skipReasonForOwnBroker ?? "")"))
     func threeNodesAgreeOnEveryDocumentWhateverIsKilled() async throws {
         let data = try DebianData.load()
         let broker = try await KafkaBroker.start()
@@ -55,7 +57,9 @@ import VarveWire
             try await expectAll(expected, on: fresh)
             for node in nodes + [fresh] { #expect(node.stop() == 0) }
 
-            let lines = all.map { "\($0.node): \($0.applied?.position.description ?? "") H \($0.applied?.inputChain ?? "")" }
+            let lines = all.map {
+                "\($0.node): \($0.applied?.position.description ?? "") H \($0.applied?.inputChain ?? "")"
+            }
             print("Debian: \(expected.count) documents on each of \(all.count) nodes\n" + lines.joined(separator: "\n"))
             TestReport.note("debian", "ran (\(expected.count) documents, \(blocks.count) blocks, 4 nodes agree)")
         }
@@ -71,8 +75,9 @@ import VarveWire
             group.addTask {
                 defer { progress.continuation.finish() }
                 return try await client.load(
-                    .file(data.packagesFile), LoadOptions(table: "packages", pieceBytes: data.isWhole ? 4 << 20 : 1 << 18)
-                ) { progress.continuation.yield($0.number) }
+                    .file(data.packagesFile),
+                    LoadOptions(table: "packages", pieceBytes: data.isWhole ? 4 << 20 : 1 << 18),
+                    onPiece: { progress.continuation.yield($0.number) })
             }
             group.addTask {
                 var pieces = progress.stream.makeAsyncIterator()

@@ -55,7 +55,7 @@ final class NodeProcess: Sendable {
         process.arguments = ["node", "--config", configuration]
         let output = "\(directory)/\(name).log"
         if !FileManager.default.fileExists(atPath: output) {
-            FileManager.default.createFile(atPath: output, contents: nil)
+            _ = FileManager.default.createFile(atPath: output, contents: nil)
         }
         let handle = try FileHandle(forWritingTo: URL(filePath: output))
         try handle.seekToEnd()
