@@ -149,6 +149,7 @@ let package = Package(
         tests(
             "VarveNodeTests",
             ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
+        tests("VarveCommandTests", ["VarveCommand", "VarveClient", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
         tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
     ]
 )

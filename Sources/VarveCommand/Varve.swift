@@ -1,4 +1,89 @@
+// The program `varve`: reads the command line, runs the command, turns its error into one line and an exit code.
+
+@preconcurrency import Glibc  // for `environ`, which nothing here changes
+import VarveTerminal
+
 @main
-struct Main {
-    static func main() {}
+enum Varve {
+    static func main() async {
+        Terminal.ignoreBrokenPipes()
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let code = await run(arguments, Surroundings(environment: currentEnvironment()))
+        exit(code.rawValue)
+    }
+
+    static func run(_ arguments: [String], _ surroundings: Surroundings) async -> ExitCode {
+        let width = Terminal.width(Terminal.standardOutput) ?? 80
+        switch CommandTable.program.parse(arguments, environment: surroundings.environment, width: width) {
+        case .print(let text):
+            return await finishing(surroundings) {
+                try surroundings.output.line(text)
+                return .success
+            }
+        case .refused(let error):
+            try? surroundings.errors.line(error.description)
+            return .usage
+        case .run(let invocation):
+            return await finishing(surroundings) { try await run(invocation, surroundings) }
+        }
+    }
+
+    private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
+        switch invocation.path {
+        case ["node"]: try await NodeCommand(invocation, surroundings).run()
+        case ["cluster"]: try await ClusterCommand(invocation, surroundings).run()
+        case ["broker"]: try await BrokerCommand(invocation, surroundings).run()
+        case ["load"]: try await LoadCommand(invocation, surroundings).run()
+        case ["tx"]: try await TransactionCommand(invocation, surroundings).run()
+        case ["get"]: try await GetCommand(invocation, surroundings).run()
+        case ["sql"]: try await SQLCommand(invocation, surroundings).run()
+        case ["status"]: try await StatusCommand(invocation, surroundings).run()
+        case ["log", "show"]: try await LogCommand(invocation, surroundings).run()
+        case ["blocks", "list"]: try await BlocksCommand(invocation, surroundings).list()
+        case ["blocks", "show"]: try await BlocksCommand(invocation, surroundings).show()
+        case ["blocks", "flush"]: try await BlocksCommand(invocation, surroundings).flush()
+        case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
+        default: preconditionFailure("\(invocation.path) is in the table and not here")
+        }
+    }
+
+    /// A closed output ends quietly; every other error is one line.
+    private static func finishing(
+        _ surroundings: Surroundings, _ body: () async throws -> ExitCode
+    ) async -> ExitCode {
+        do {
+            return try await body()
+        } catch OutputError.closed {
+            return .success
+        } catch {
+            let failure = Failure(error)
+            try? surroundings.errors.line(failure.line)
+            return failure.exitCode
+        }
+    }
+}
+
+/// What a command finds around it: given, so that tests can give another.
+struct Surroundings: Sendable {
+    var environment: [String: String]
+    var output = Output.standard
+    var errors = Output.error
+    var input: Int32 = Terminal.standardInput
+
+    /// Where standard output is a terminal, its width.
+    var width: Int? { Terminal.width(output.descriptor) }
+    var palette: Palette { Palette(for: output.descriptor, environment: environment) }
+}
+
+private func currentEnvironment() -> [String: String] {
+    var result: [String: String] = [:]
+    var entry = environ
+    while let pointer = entry.pointee {
+        let text = String(cString: pointer)
+        if let equals = text.firstIndex(of: "=") {
+            result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        entry += 1
+    }
+    return result
 }

@@ -1,0 +1,94 @@
+// The directory of a cluster on one machine: a configuration for each node, the storage they share, their output.
+
+import Glibc
+import VarveModel
+import VarveNode
+
+struct ClusterFiles {
+    let directory: String
+
+    var storage: String { "\(directory)/storage" }
+    func configuration(_ node: Int) -> String { "\(directory)/node-\(node).yaml" }
+    func output(_ node: Int) -> String { "\(directory)/node-\(node).log" }
+    func processID(_ node: Int) -> String { "\(directory)/node-\(node).pid" }
+
+    /// The directory, made if it is not there; a new temporary one when none is named.
+    init(_ path: String?) throws(VarveError) {
+        if let path {
+            directory = path.hasPrefix("/") ? path : "\(Self.workingDirectory)/\(path)"
+            try Self.make(directory)
+        } else {
+            var template = Array("/tmp/varve-cluster-XXXXXX\0".utf8).map { CChar(bitPattern: $0) }
+            guard mkdtemp(&template) != nil else {
+                throw VarveError(
+                    .storageDenied, "no directory can be made in /tmp: \(String(cString: strerror(errno)))",
+                    next: "name one with --dir")
+            }
+            directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+    }
+
+    /// Whether a cluster has stored something here.
+    var isUsed: Bool { access("\(storage)/FORMAT", F_OK) == 0 }
+
+    func writeConfiguration(_ node: Int, bootstrapServers: String, topic: String, port: Int) throws(VarveError) {
+        try write(
+            """
+            # Node \(node) of a cluster on this machine; `varve node --config` runs it by itself.
+            log: !Kafka
+              bootstrapServers: \(Self.quoted(bootstrapServers))
+              topic: \(Self.quoted(topic))
+              replicationFactor: 1
+              allowWeakLog: true        # one machine, one broker: nothing here outlives it
+            storage: !Local
+              path: storage
+            http:
+              host: 127.0.0.1
+              port: \(port)
+            node:
+              id: node-\(node)
+              directory: scratch-\(node)
+
+            """, to: configuration(node))
+    }
+
+    func write(_ text: String, to path: String) throws(VarveError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.denied(path) }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw Self.denied(path) }
+    }
+
+    /// The last line a node wrote: why it ended.
+    func lastLine(ofNode node: Int) -> String? {
+        let descriptor = open(output(node), O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        let end = lseek(descriptor, 0, SEEK_END)
+        var tail = [UInt8](repeating: 0, count: 4096)
+        let count = pread(descriptor, &tail, tail.count, max(0, end - off_t(tail.count)))
+        guard count > 0 else { return nil }
+        return tail[..<count].split(separator: 0x0a).last.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A text in double quotes: whatever is in it, it is one scalar of YAML.
+    static func quoted(_ text: String) -> String { Value.text(text).json }
+
+    private static var workingDirectory: String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        guard getcwd(&buffer, buffer.count) != nil else { return "." }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func make(_ path: String) throws(VarveError) {
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw denied(path) }
+        guard access(path, W_OK) == 0 else { throw denied(path) }
+    }
+
+    private static func denied(_ path: String) -> VarveError {
+        VarveError(
+            .storageDenied, "\(path) cannot be written: \(String(cString: strerror(errno)))",
+            next: "name another directory with --dir")
+    }
+}

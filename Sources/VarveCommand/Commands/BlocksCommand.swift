@@ -1,0 +1,118 @@
+// `varve blocks`: what storage holds, asked of a node or read from storage itself.
+
+import VarveClient
+import VarveModel
+import VarveStorage
+import VarveTerminal
+import VarveWire
+
+struct BlocksCommand {
+    let invocation: Invocation
+    let surroundings: Surroundings
+
+    init(_ invocation: Invocation, _ surroundings: Surroundings) {
+        self.invocation = invocation
+        self.surroundings = surroundings
+    }
+
+    func list() async throws -> ExitCode {
+        let answer = try await blocks(limit: invocation[Parameters.limit], below: nil)
+        if invocation[Parameters.json] {
+            try surroundings.output.json(answer.json)
+            return .success
+        }
+        guard !answer.blocks.isEmpty else {
+            try surroundings.output.line("no blocks yet: everything is in the log; next: varve blocks flush")
+            return .success
+        }
+        var table = Table([
+            .init("block", .right), .init("first"), .init("last"), .init("transactions", .right), .init("rows", .right),
+            .init("size", .right), .init("files", .right), .init("cut"), .init("digest", .left),
+        ])
+        table.rows = answer.blocks.map { block in
+            [
+                block.number.description, block.first?.description ?? "", block.last.description,
+                Quantity.count(block.transactions), Quantity.count(block.rows), Quantity.bytes(block.bytes),
+                String(block.files.count), block.cut, String(block.digest.prefix(16)),
+            ]
+        }
+        try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+        return .success
+    }
+
+    func show() async throws -> ExitCode {
+        let number = BlockNumber(UInt64(invocation[Parameters.block]))
+        let answer = try await blocks(limit: 1, below: number.next)
+        guard let block = answer.blocks.first, block.number == number else {
+            throw Failure("NOT_FOUND: there is no block \(number); next: varve blocks list", .failure)
+        }
+        if invocation[Parameters.json] {
+            try surroundings.output.json(block.json)
+            return .success
+        }
+        let output = surroundings.output
+        let first = block.first.map { "\($0) to " } ?? "up to "
+        try output.line("block \(number): \(first)\(block.last), cut by \(block.cut)")
+        try output.line(
+            "\(Quantity.count(block.transactions)) transactions, \(Quantity.count(block.rows)) rows, "
+                + Quantity.bytes(block.bytes))
+        try output.line("manifest \(block.digest)\n")
+        var table = Table([
+            .init("table", .left), .init("rows", .right), .init("size", .right), .init("file", .left),
+            .init("sha-256", .left),
+        ])
+        table.rows = block.files.map {
+            [$0.table, Quantity.count($0.rows), Quantity.bytes($0.bytes), $0.name, String($0.digest.prefix(16))]
+        }
+        try output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+        return .success
+    }
+
+    func flush() async throws -> ExitCode {
+        let answer = try await invocation.client().flush()
+        if invocation[Parameters.json] {
+            try surroundings.output.json(answer.json)
+        } else if answer.isNoop {
+            let newest = answer.block.map { "; the newest block is \($0)" } ?? ""
+            try surroundings.output.line("nothing to cut\(newest)")
+        } else {
+            try surroundings.output.line(
+                "block \(answer.block?.description ?? "") holds everything up to \(answer.position)")
+        }
+        return .success
+    }
+
+    // MARK: Where they come from
+
+    private func blocks(limit: Int, below: BlockNumber?) async throws -> BlocksAnswer {
+        guard let path = invocation[Parameters.coldConfig] else {
+            return try await invocation.client().blocks(limit: limit, before: below)
+        }
+        let store = try Composition.blocks(surroundings.configuration(path))
+        guard let format = try store.readFormat() else {
+            throw VarveError(
+                .storageMissing, "the storage holds no database yet", next: "check storage.path in \(path)")
+        }
+        let manifests = try store.manifests(of: try store.epochRecords(), database: format.database)
+        let wanted = manifests.reversed().filter { stored in below.map { stored.manifest.number < $0 } ?? true }
+        return BlocksAnswer(blocks: wanted.prefix(limit).map { BlocksAnswer.Block($0) })
+    }
+}
+
+extension BlocksAnswer.Block {
+    init(_ stored: BlockStore.StoredManifest) {
+        let manifest = stored.manifest
+        let files = manifest.tables.flatMap { table in
+            table.files.map {
+                BlocksAnswer.File(
+                    table: table.name.text, name: $0.name, bytes: Int(clamping: $0.size), rows: Int(clamping: $0.rows),
+                    digest: $0.digest.description)
+            }
+        }
+        self.init(
+            number: manifest.number, first: manifest.first, last: manifest.last,
+            transactions: Int(clamping: manifest.counts.transactions), rows: Int(clamping: manifest.counts.rows),
+            bytes: Int(clamping: manifest.counts.bytes), cut: manifest.cut.description,
+            digest: stored.digest.description, files: files)
+    }
+}

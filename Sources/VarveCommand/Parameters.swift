@@ -1,0 +1,104 @@
+// What the commands take. One constant for each, shared by the table, which declares it, and the command, which asks
+// for it; so what stands in `--help` is what is read.
+
+import VarveClient
+import VarveModel
+import VarveTerminal
+import VarveWire
+
+enum Format: String, CaseIterable, Sendable { case table, json, ndjson, csv }
+
+enum Parameters {
+    // MARK: Where
+
+    static let urls = Option.repeated(
+        "url", .text, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
+        "Node to ask; given several times, the next one is asked when one does not answer.")
+    static let statusURLs = Option.repeated(
+        "url", .text, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
+        "Node to ask; several times for several nodes.")
+    static let token = Option.optional(
+        "token", .text, "T", environment: "VARVE_TOKEN", secret: true, "The token of the nodes, if they ask for one.")
+    static let config = Option.required(
+        "config", .file, "F", environment: "VARVE_CONFIG", "Configuration of the node: a YAML file.")
+    static let coldConfig = Option.optional(
+        "config", .file, "F", "Read log and storage that this configuration names, with no node running.")
+    static let json = Option.flag("json", "Print JSON, for programs.")
+
+    // MARK: node, cluster, broker
+
+    static let bootstrapFromLog = Option.flag(
+        "bootstrap-from-log",
+        "Accept that the storage is empty although the log is not: build it again from the log.")
+    static let stopWithInput = Option.flag(
+        "stop-with-input", "End when standard input ends, for a parent process that holds the other end of the pipe.")
+    static let nodes = Option.value("nodes", .integer(1...16), "N", default: 3, "How many nodes.")
+    static let kafka = Option.optional(
+        "kafka", .text, "HOST:PORT", "Broker that holds the log: one of Kafka, or `varve broker`.")
+    static let embedded = Option.flag(
+        "embedded", "Bring an embedded broker, whose log ends with the cluster. This is what happens without --kafka.")
+    static let directory = Option.optional(
+        "dir", .directory, "D", "Where configurations, storage and log output go; without it a new temporary directory."
+    )
+    static let basePort = Option.value(
+        "base-port", .integer(1...65_000), "P", default: 8080, "Port of the first node; the others follow it.")
+    static let topic = Option.value(
+        "topic", .text, "BASE", default: "varve-log", "Name of the log: epoch N is the topic BASE-eN.")
+
+    // MARK: Data
+
+    static let file = Argument.required(
+        "file", .file, "NDJSON, one document a line, or that in gzip; - is standard input.")
+    static let table = Option.required("table", .text, "T", short: "t", "Table to load into; it need not exist.")
+    static let idField = Option.optional("id", .text, "FIELD", "Field whose value becomes _id.")
+    static let batch = Option.value(
+        "batch", .integer(1...RowLoadOptions.batchRowsMax), "N", default: RowLoadOptions.batchRowsDefault,
+        "Documents of one transaction.")
+    static let pieceBytes = Option.value(
+        "piece-bytes", .integer(1...(256 << 20)), "N", default: LoadOptions.pieceBytesDefault,
+        "Bytes of one request, at least; smaller ones show progress sooner.")
+    static let again = Option.flag("again", "Load it once more, although it was loaded before.")
+    static let transactionFile = Argument.required(
+        "file", .file, "The transaction as JSON, as POST /v1/transactions takes it; - is standard input.")
+    static let submissionID = Option.optional(
+        "id", .submissionID, "ID", "Name of this submission, 32 hexadecimal digits: sent again, it is applied once.")
+    static let tableName = Argument.required("table", .text, "Table.")
+    static let documentID = Argument.required("id", .text, "The document's _id.")
+    static let integerID = Option.flag("int", "The _id is an integer, not a text.")
+    static let asOf = Option.optional(
+        "as-of", .asOf, "X", "Ask the past: a position like 0-123, or an instant like 2026-11-21T10:00:00Z.")
+    static let after = Option.optional(
+        "after", .token, "T", "Wait until the node has applied what this token, or position, stands for.")
+    static let history = Option.flag("history", "All versions, newest first.")
+    static let versions = Option.value("limit", .integer(1...10_000), "N", default: 100, "At most so many versions.")
+    static let statement = Argument.optional(
+        "statement", .text, "A SELECT. Without it statements are read from standard input, each ended by a semicolon.")
+    static let format = Option.value(
+        "format", .choice, "F", default: Format.table, short: "f", "How rows are printed; this version has no csv.")
+
+    // MARK: Operating
+
+    static let ready = Option.flag("ready", "Only say whether the node serves, by the exit code: a health check.")
+    static let from = Option.optional("from", .position, "P", "First position to show; without it the newest records.")
+    static let limit = Option.value("limit", .integer(1...10_000), "N", default: 20, "At most so many.")
+    static let block = Argument.required("number", .integer(), "Number of the block.")
+    static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")
+}
+
+extension ValueType where Value == AsOf {
+    static var asOf: Self {
+        ValueType(expected: "a position like 0-123 or an instant like 2026-11-21T10:00:00Z") { AsOf($0) }
+    }
+}
+
+extension ValueType where Value == Token {
+    static var token: Self { ValueType(expected: "a token like 0-123-9f2c41d07a6be853 or a position") { Token($0) } }
+}
+
+extension ValueType where Value == Position {
+    static var position: Self { ValueType(expected: "a position like 0-123") { Position($0) } }
+}
+
+extension ValueType where Value == SubmissionID {
+    static var submissionID: Self { ValueType(expected: "32 hexadecimal digits") { SubmissionID(hex: $0) } }
+}

@@ -1,0 +1,83 @@
+import Glibc
+import Testing
+import VarveHTTPServer
+
+@testable import VarveCommand
+
+@Suite struct ClusterTests {
+    /// A port behind which there are more free ones, most likely.
+    private func freePort() async throws -> Int {
+        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(200, "") })
+        try server.start()
+        let port = Int(server.port)
+        await server.stop(grace: .zero)
+        return min(port, 64_000)
+    }
+
+    private func isRunning(_ file: String) throws -> Bool {
+        let id = try #require(pid_t(contents(file).trimmed))
+        return kill(id, 0) == 0
+    }
+
+    @Test func nodesShareALogAndEndTogether() async throws {
+        let port = try await freePort()
+        try await withDirectory { directory in
+            let (nodes, output) = ("\(directory)/cluster", "\(directory)/output")
+            let arguments = ["cluster", "--nodes", "2", "--embedded", "--dir", nodes, "--base-port", "\(port)"]
+            let cluster = try start(arguments, output: output)
+            do {
+                try #require(try await line("ready: 2 nodes", in: output, of: cluster) != nil, "\(contents(output))")
+                let urls = (0..<2).map { "http://127.0.0.1:\(port + $0)" }
+                let put = #"{"ops":[{"put":{"table":"users","docs":[{"_id":"ada"}]}}]}"#
+                let committed = try await varve("tx", "-", "--url", urls[0], input: put)
+                #expect(committed.code == 0)
+                let position = committed.output.split(separator: " ")[1]
+                let read = try await varve("get", "users", "ada", "--url", urls[1], "--after", String(position))
+                #expect(read.output == "{\"_id\":\"ada\"}\n")
+                let victim = try #require(pid_t(contents("\(nodes)/node-2.pid").trimmed))
+                kill(victim, SIGKILL)
+                #expect(try await line("node-2 ended with signal 9", in: output, of: cluster) != nil)
+                #expect(try await varve("get", "users", "ada", "--url", urls[1], "--url", urls[0]).code == 0)
+            } catch {
+                await cluster.end(within: .seconds(20))
+                throw error
+            }
+            cluster.send(SIGTERM)
+            #expect(await cluster.wait() == .code(0))
+            #expect(try !isRunning("\(nodes)/node-1.pid"))
+            #expect(try !isRunning("\(nodes)/node-2.pid"))
+            // Its log ended with it, its storage did not.
+            let again = try await varve(arguments)
+            #expect(again.code == 1)
+            #expect(again.errors.hasPrefix("LOG_MISSING: "))
+            #expect(again.errors.split(separator: "\n").count == 1)
+        }
+    }
+
+    @Test func nodesEndWithAClusterThatIsKilled() async throws {
+        let port = try await freePort()
+        try await withDirectory { directory in
+            let (nodes, output) = ("\(directory)/cluster", "\(directory)/output")
+            let cluster = try start(
+                ["cluster", "--nodes", "1", "--dir", nodes, "--base-port", "\(port)"], output: output)
+            try #require(try await line("ready: 1 node;", in: output, of: cluster) != nil, "\(contents(output))")
+            cluster.send(SIGKILL)
+            _ = await cluster.wait()
+            while try isRunning("\(nodes)/node-1.pid") { try await Task.sleep(for: .milliseconds(20)) }
+        }
+    }
+
+    @Test func aNodeThatCannotStartEndsTheClusterWithItsReason() async throws {
+        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(503, "") })
+        try server.start()
+        let port = server.port
+        try await withDirectory { directory in
+            let output = "\(directory)/output"
+            let cluster = try start(
+                ["cluster", "--nodes", "1", "--dir", "\(directory)/c", "--base-port", "\(port)"], output: output)
+            #expect(await cluster.wait() == .code(1))
+            #expect(contents(output).contains("node-1 ended with exit code 1: ADDRESS_IN_USE: "))
+        }
+        await server.stop(grace: .zero)
+    }
+}

@@ -1,0 +1,101 @@
+import Glibc
+import Testing
+import VarveHTTPServer
+
+@testable import VarveCommand
+
+/// What goes wrong before a node is there: one line and the right exit code.
+@Suite struct ExitTests {
+    private static let nobody = ["VARVE_URL": "http://127.0.0.1:1"]
+
+    @Test(arguments: [
+        ["nonsense"], ["load"], ["load", "f"], ["sql", "SELECT 1", "--format", "csv"],
+        ["get", "users", "ada", "--int"],
+        ["cluster", "--kafka", "h:1", "--embedded"], ["cluster", "--nodes", "0"],
+        ["get", "users", "a", "--as-of", "?"],
+        ["cluster", "--nodes", "9", "--base-port", "65000", "--kafka", "h:1", "--dir", "/no/such", "--topic"],
+    ])
+    func whatMakesNoSenseIs64(arguments: [String]) async throws {
+        let ran = try await varve(arguments, environment: Self.nobody)
+        #expect(ran.code == 64)
+        #expect(ran.errors.hasPrefix("Error: "))
+        #expect(ran.output.isEmpty)
+    }
+
+    @Test(arguments: [
+        ["load", "/no/such/file", "--table", "t"], ["load", "/tmp", "--table", "t"], ["tx", "/no/such/file"],
+        ["node", "--config", "/no/such/file"], ["config", "check", "/no/such/file"],
+        ["blocks", "list", "--config", "/no/such/file"], ["log", "show", "--config", "/no/such/file"],
+    ])
+    func aMissingInputIs66(arguments: [String]) async throws {
+        let ran = try await varve(arguments, environment: Self.nobody)
+        #expect(ran.code == 66)
+        #expect(ran.errors.hasPrefix("NOT_FOUND: "))
+        #expect(ran.errors.split(separator: "\n").count == 1)
+    }
+
+    @Test(arguments: [
+        ["get", "users", "ada"], ["sql", "SELECT 1"], ["status"], ["status", "--ready"], ["log", "show"],
+        ["blocks", "list"], ["blocks", "show", "0"], ["blocks", "flush"],
+    ])
+    func aNodeThatIsNotThereIs69(arguments: [String]) async throws {
+        let ran = try await varve(arguments, environment: Self.nobody)
+        #expect(ran.code == 69)
+        #expect(ran.errors.contains("NODE_UNREACHABLE: "))
+        #expect(ran.errors.contains("; next: "))
+    }
+
+    @Test func aWrongConfigurationIs78WithItsLine() async throws {
+        try await withDirectory { directory in
+            try write("http:\n  port: 8080\n  prot: 1\n", to: "\(directory)/node.yaml")
+            for command in [["node", "--config"], ["config", "check"]] {
+                let ran = try await varve(command + ["\(directory)/node.yaml"])
+                #expect(ran.code == 78)
+                #expect(ran.errors.hasPrefix("CONFIG_INVALID: "))
+                #expect(ran.errors.contains("node.yaml:3"))
+                #expect(ran.errors.split(separator: "\n").count == 1)
+            }
+        }
+    }
+
+    @Test func aRightConfigurationIsSaidToBe() async throws {
+        try await withDirectory { directory in
+            try write(
+                "log: !Local { path: log }\nstorage: !Local { path: data }\nnode: { id: n1 }\n",
+                to: "\(directory)/node.yaml")
+            let ran = try await varve("config", "check", "\(directory)/node.yaml")
+            #expect(ran.code == 0)
+            #expect(ran.output.contains("\(directory)/data"))
+            let json = try await varve("config", "check", "\(directory)/node.yaml", "--json")
+            #expect(json.output.hasPrefix("{\"ok\":true"))
+        }
+    }
+
+    @Test func aWrongTransactionNamesThePlace() async throws {
+        let ran = try await varve("tx", "-", input: #"{"ops":[{"putt":{}}]}"#, environment: Self.nobody)
+        #expect(ran.code == 1)
+        #expect(ran.errors.hasPrefix("BAD_REQUEST: "))
+        #expect(ran.errors.contains("/ops/0"))
+    }
+
+    @Test func anSQLOperationIsNotSupportedYet() async throws {
+        let ran = try await varve(
+            "tx", "-", input: #"{"ops":[{"sql":{"statement":"DELETE FROM t"}}]}"#, environment: Self.nobody)
+        #expect(ran.code == 64)
+        #expect(ran.errors.contains("not supported by this version"))
+    }
+
+    @Test func aTakenPortIsOneLine() async throws {
+        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(200, "") })
+        try server.start()
+        try await withDirectory { directory in
+            try write("http: { host: 127.0.0.1, port: \(server.port) }\n", to: "\(directory)/node.yaml")
+            let process = try start(["node", "--config", "\(directory)/node.yaml"], output: "\(directory)/log")
+            #expect(await process.wait() == .code(1))
+            let lines = contents("\(directory)/log").split(separator: "\n")
+            #expect(lines.count == 1)
+            #expect(lines.last?.hasPrefix("ADDRESS_IN_USE: 127.0.0.1:\(server.port)") == true)
+        }
+        await server.stop(grace: .zero)
+    }
+}
