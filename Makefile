@@ -14,6 +14,12 @@ ifneq ($(VARVE_DEBIAN_DATA),)
 export VARVE_DEBIAN_DATA
 endif
 
+# The same for the documents of the benchmarks; without them those of Examples/data are repeated.
+VARVE_BENCH_DATA ?= $(wildcard ../shared/data/debian-packages.ndjson.gz)
+ifneq ($(VARVE_BENCH_DATA),)
+export VARVE_BENCH_DATA
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help build debug test demo bench bench-load lint format install clean setup docs
 

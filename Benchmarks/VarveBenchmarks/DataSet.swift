@@ -1,7 +1,7 @@
 /// The documents that are loaded, as the JSON texts they are given as.
 ///
-/// `VARVE_BENCH_DATA` names a file; else the Debian package list is taken where it lies beside the repository, else the
-/// small part of it that ships in `Examples/data`, repeated with other ids until there are as many.
+/// `VARVE_BENCH_DATA` names a file (the Makefile does when the whole Debian package list lies beside the repository);
+/// else the part of it that ships in `Examples/data` is repeated with other ids until there are as many.
 
 internal import VarveGzip
 internal import VarveIO
@@ -24,11 +24,9 @@ struct DataSet: Sendable {
     let bytes: Int
 
     static func read() throws -> DataSet {
-        let candidates = ["../shared/data/debian-packages.ndjson.gz", "../../shared/data/debian-packages.ndjson.gz"]
         if let named = getenv("VARVE_BENCH_DATA").map({ String(cString: $0) }), !named.isEmpty {
             return try read(named)
         }
-        for path in candidates where access(path, R_OK) == 0 { return try read(path) }
         let directory = "Examples/data"
         let names = ((try? Directory.list(directory)) ?? []).map(\.name)
         guard let name = names.sorted().first(where: { $0.hasSuffix(".ndjson") || $0.hasSuffix(".ndjson.gz") }) else {
@@ -47,7 +45,7 @@ struct DataSet: Sendable {
         }
         let lines = Self.lines(of: text)
         guard !lines.isEmpty else { throw Fault("\(path) holds no documents") }
-        return DataSet("\(lines.count) documents of \(path)", lines)
+        return DataSet("\(lines.count) documents of \(path.split(separator: "/").last ?? "")", lines)
     }
 
     private init(_ description: String, _ lines: [Bytes]) {

@@ -27,7 +27,7 @@ struct InProcess: Sendable {
             node: NodeConfiguration(id: "bench", directory: directory + "/node"))
     }
 
-    /// Loads `lines` in transactions of `batch` documents, `inFlight` transactions at a time. With `flush` all of it is in
+    /// Loads `lines` in transactions of `batch` documents by `inFlight` clients that each await their own. With `flush` all of it is in
     /// blocks afterwards, which is not timed.
     func load(_ lines: [Bytes], batch: Int, inFlight: Int, flush: Bool = false) async throws -> Run {
         let node = try await Node.start(configuration)
@@ -36,22 +36,23 @@ struct InProcess: Sendable {
         let began = ContinuousClock.now
         let processorBegan = Machine.processorSeconds
         try await withThrowingTaskGroup(of: Void.self) { group in
-            func add(_ number: Int) {
+            for client in 0..<min(inFlight, count) {
                 group.addTask {
-                    var rows: [Operation.Row] = []
-                    for line in lines[(number * batch)..<min(number * batch + batch, lines.count)] {
-                        rows.append(try scanDocument(line))
+                    var scanner = JSONScanner()
+                    for number in stride(from: client, to: count, by: inFlight) {
+                        var rows: [Operation.Row] = []
+                        for line in lines[(number * batch)..<min(number * batch + batch, lines.count)] {
+                            rows.append(
+                                try line.withUnsafeBytes { text throws(JSONFault) in try scanner.document(text) })
+                        }
+                        let outcome = try await node.submit(Transaction([.put(table, rows)]), timeout: .seconds(60))
+                        guard outcome.outcome == .committed else {
+                            throw Fault("a transaction was \(outcome.outcome)")
+                        }
                     }
-                    let outcome = try await node.submit(Transaction([.put(table, rows)]), timeout: .seconds(60))
-                    guard outcome.outcome == .committed else { throw Fault("a transaction was \(outcome.outcome)") }
                 }
             }
-            for number in 0..<min(inFlight, count) { add(number) }
-            var next = inFlight
-            while try await group.next() != nil {
-                if next < count { add(next) }
-                next += 1
-            }
+            try await group.waitForAll()
         }
         let run = Run(
             seconds: (ContinuousClock.now - began).inSeconds,

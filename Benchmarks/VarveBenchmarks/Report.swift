@@ -28,6 +28,8 @@ struct Figure {
     let target: Double?
     var samples: [Sample] = []
 
+    var hasYardstick: Bool { target != nil }
+
     /// Rates rise, times and sizes fall.
     var isRate: Bool { unit.hasSuffix("/s") }
 
@@ -55,8 +57,9 @@ struct Report {
         var rows = [["", "ours", "", "yardstick", "", "ratio", "target", ""]]
         for figure in figures {
             rows.append([
-                figure.name, Self.text(figure.median(\.ours)), figure.unit, Self.text(figure.median(\.yardstick)),
-                figure.yardstick, Self.text(figure.median(\.ratio)),
+                figure.name, Self.text(figure.median(\.ours)), figure.unit,
+                figure.hasYardstick ? Self.text(figure.median(\.yardstick)) : "", figure.yardstick,
+                figure.hasYardstick ? Self.text(figure.median(\.ratio)) : "",
                 figure.target.map { (figure.isRate ? "≥ " : "≤ ") + Self.text($0) } ?? "",
                 figure.isMet.map { $0 ? "met" : "MISSED" } ?? "",
             ])
@@ -77,13 +80,14 @@ struct Report {
         try Directory.create(directory)
         let path = Directory.join(directory, name + ".json")
         let list = figures.map { figure -> String in
+            func measured(_ value: Double) -> String { figure.hasYardstick ? Self.number(value) : "null" }
             let samples = figure.samples.map {
-                "{\"ours\":\(Self.number($0.ours)),\"yardstick\":\(Self.number($0.yardstick))}"
+                "{\"ours\":\(Self.number($0.ours)),\"yardstick\":\(measured($0.yardstick))}"
             }
             return """
                   {"name":\(Self.quoted(figure.name)),"unit":\(Self.quoted(figure.unit)),\
-                "ours":\(Self.number(figure.median(\.ours))),"yardstick":\(Self.number(figure.median(\.yardstick))),\
-                "ratio":\(Self.number(figure.median(\.ratio))),"target":\(figure.target.map(Self.number) ?? "null"),\
+                "ours":\(Self.number(figure.median(\.ours))),"yardstick":\(measured(figure.median(\.yardstick))),\
+                "ratio":\(measured(figure.median(\.ratio))),"target":\(figure.target.map(Self.number) ?? "null"),\
                 "met":\(figure.isMet.map { "\($0)" } ?? "null"),"samples":[\(samples.joined(separator: ","))]}
                 """
         }

@@ -8,14 +8,20 @@ internal import VarveModel
 /// A table of continuations by key, each with a deadline; every waiter is resumed exactly once.
 final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Waiter {
-        let number: UInt64
         let deadline: ContinuousClock.Instant
         let continuation: CheckedContinuation<Value?, Never>
     }
 
+    /// Those who wait for one key: nearly always one, a submission's own maker, which costs no allocation.
+    private struct Group {
+        var first: Waiter
+        var others: [Waiter] = []
+
+        var all: [Waiter] { [first] + others }
+    }
+
     private struct State {
-        var byKey: [Key: [Waiter]] = [:]
-        var nextNumber: UInt64 = 0
+        var byKey: [Key: Group] = [:]
         var isClosed = false
     }
 
@@ -29,9 +35,10 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 guard !state.isClosed else { return false }
-                state.nextNumber += 1
-                state.byKey[key, default: []].append(
-                    Waiter(number: state.nextNumber, deadline: deadline, continuation: continuation))
+                let waiter = Waiter(deadline: deadline, continuation: continuation)
+                if let earlier = state.byKey.updateValue(Group(first: waiter), forKey: key) {
+                    state.byKey[key]?.others = earlier.all
+                }
                 return true
             }
             if isOpen { registered() } else { continuation.resume(returning: nil) }
@@ -41,22 +48,26 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     func resolve(_ key: Key, _ value: Value) { resolve([(key, value)]) }
 
     func resolve(_ pairs: [(Key, Value)]) {
-        var resumed: [(Waiter, Value)] = []
+        var resumed: [(waiter: Waiter, pair: Int)] = []
         state.withLock { state in
             guard !state.byKey.isEmpty else { return }
-            for (key, value) in pairs {
-                guard let waiters = state.byKey.removeValue(forKey: key) else { continue }
-                for waiter in waiters { resumed.append((waiter, value)) }
+            resumed.reserveCapacity(pairs.count)
+            for (i, pair) in pairs.enumerated() {
+                guard let group = state.byKey.removeValue(forKey: pair.0) else { continue }
+                resumed.append((group.first, i))
+                for waiter in group.others { resumed.append((waiter, i)) }
             }
         }
-        for (waiter, value) in resumed { waiter.continuation.resume(returning: value) }
+        for (waiter, pair) in resumed { waiter.continuation.resume(returning: pairs[pair].1) }
     }
 
     /// Resumes those whose key fulfils a condition.
     func resolve(where isReached: (Key) -> Bool, _ value: Value) {
         var resumed: [Waiter] = []
         state.withLock { state in
-            for key in state.byKey.keys where isReached(key) { resumed += state.byKey.removeValue(forKey: key) ?? [] }
+            for key in state.byKey.keys where isReached(key) {
+                if let group = state.byKey.removeValue(forKey: key) { resumed += group.all }
+            }
         }
         for waiter in resumed { waiter.continuation.resume(returning: value) }
     }
@@ -67,10 +78,11 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     func expire(at now: ContinuousClock.Instant) {
         var expired: [Waiter] = []
         state.withLock { state in
-            for (key, waiters) in state.byKey where waiters.contains(where: { $0.deadline <= now }) {
-                expired += waiters.filter { $0.deadline <= now }
-                let rest = waiters.filter { $0.deadline > now }
-                state.byKey[key] = rest.isEmpty ? nil : rest
+            for (key, group) in state.byKey
+            where group.first.deadline <= now || group.others.contains(where: { $0.deadline <= now }) {
+                expired += group.all.filter { $0.deadline <= now }
+                let rest = group.all.filter { $0.deadline > now }
+                state.byKey[key] = rest.first.map { Group(first: $0, others: Array(rest.dropFirst())) }
             }
         }
         for waiter in expired { waiter.continuation.resume(returning: nil) }
@@ -81,7 +93,7 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         var all: [Waiter] = []
         state.withLock { state in
             state.isClosed = true
-            all = state.byKey.values.flatMap { $0 }
+            all = state.byKey.values.flatMap(\.all)
             state.byKey = [:]
         }
         for waiter in all { waiter.continuation.resume(returning: nil) }
