@@ -33,6 +33,8 @@ extension VarveError {
     }
 
     static func corrupt(at offset: Offset, _ path: String, _ why: String) -> VarveError {
-        VarveError(.logCorrupt, "the local log is damaged at offset \(offset): \(path): \(why)")
+        VarveError(
+            .logCorrupt, "the local log is damaged at offset \(offset): \(path): \(why)",
+            next: "see docs/runbooks/log-corrupt.md")
     }
 }
