@@ -33,7 +33,7 @@ import Testing
             #"ErrorCode\("([A-Z_]+)"\)"#, in: try Repository.text("Sources/VarveModel/VarveError.swift"))
         #expect(codes.count > 40)
         let page = try Repository.text("docs/errors.md")
-        for code in codes { #expect(page.contains("`\(code)`"), "docs/errors.md does not explain \(code)") }
+        for code in codes where !page.contains("`\(code)`") { Issue.record("docs/errors.md does not explain \(code)") }
     }
 
     @Test func everyMetricIsExplained() throws {
@@ -42,7 +42,9 @@ import Testing
         for file in Repository.files(".swift", below: ["Sources"]) {
             for name in try Repository.matches(#""(varve_[a-z_]+)""#, in: try Repository.text(file)) {
                 count += 1
-                #expect(page.contains("`\(name)"), "docs/observability.md does not explain \(name) of \(file)")
+                if !page.contains("`\(name)") {
+                    Issue.record("docs/observability.md does not explain \(name) of \(file)")
+                }
             }
         }
         #expect(count > 15)
@@ -53,7 +55,7 @@ import Testing
             let list = try Repository.text(directory + "/README.md")
             for file in Repository.files(".md", below: [directory]) where !file.hasSuffix("README.md") {
                 let name = String(file.split(separator: "/").last!)
-                #expect(list.contains("(\(name))"), "\(directory)/README.md does not list \(name)")
+                if !list.contains("(\(name))") { Issue.record("\(directory)/README.md does not list \(name)") }
             }
         }
     }
