@@ -54,8 +54,8 @@ struct BlocksCommand {
         let first = block.first.map { "\($0) to " } ?? "up to "
         try output.line("block \(number): \(first)\(block.last), cut by \(block.cut)")
         try output.line(
-            "\(Quantity.count(block.transactions)) transactions, \(Quantity.count(block.rows)) rows, "
-                + Quantity.bytes(block.bytes))
+            "transactions: \(Quantity.count(block.transactions)), rows: \(Quantity.count(block.rows)), "
+                + "payload: \(Quantity.bytes(block.bytes))")
         try output.line("manifest \(block.digest)\n")
         var table = Table([
             .init("table", .left), .init("rows", .right), .init("size", .right), .init("file", .left),
