@@ -100,7 +100,7 @@ extension Node {
             try await node.submit(.patch(in: "t", ["_id": "a", "n": 2]))
             #expect(try await node.document("t", "a") == ["n": 2, "x": [1, 2.5, nil]])
             #expect(try await node.document("t", "a", asOf: .position(first.position))?["n"] == 1)
-            #expect(try await node.transactions(since: .zero, limit: 10).decisions.count == 2)
+            #expect(try node.transactions(since: .zero, limit: 10).decisions.count == 2)
         }
     }
 
