@@ -138,7 +138,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests(
             "ClusterTests",
-            ["VarveClient", "VarveCommand", "VarveGzip", "VarveModel", "VarveTestSupport", "VarveWire"]),
+            ["RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveModel", "VarveTestSupport", "VarveWire"]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests(
             "VarveAPITests",
