@@ -85,7 +85,7 @@ import VarveWire
             var said: String?
             for _ in 0..<400 where said == nil {
                 try await Task.sleep(for: .milliseconds(50))
-                said = (try? await node.client.status())?.error?.code
+                said = (try? await node.client.status())?.error?.error.code.rawValue
             }
             #expect(said == "LOG_UNREACHABLE")
             #expect(node.log.contains("127.0.0.1:\(port)"))

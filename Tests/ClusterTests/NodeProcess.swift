@@ -11,7 +11,7 @@ enum VarveProgram {
         if let named = ProcessInfo.processInfo.environment["VARVE_PROGRAM"], !named.isEmpty { return named }
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path
-        return ["release", "debug"].map { "\(root)/.build/\($0)/varve" }
+        return ["debug", "release"].map { "\(root)/.build/\($0)/varve" }
             .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "varve"
     }()
 }
