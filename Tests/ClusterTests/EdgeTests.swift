@@ -82,14 +82,15 @@ import VarveWire
                 storage: !Local { path: \(directory)/storage }
                 """)
             try node.start()
+            let client = try Client(ClientOptions(urls: [node.url], patience: .zero))
             var said: String?
             for _ in 0..<400 where said == nil {
                 try await Task.sleep(for: .milliseconds(50))
-                said = (try? await node.client.status())?.error?.error.code.rawValue
+                said = (try? await client.status())?.error?.error.code.rawValue
             }
             #expect(said == "LOG_UNREACHABLE")
             #expect(node.log.contains("127.0.0.1:\(port)"))
-            #expect(try await node.client.readiness() != nil)
+            #expect(await client.readiness() != nil)
             #expect(node.stop() == 0)
         }
     }
