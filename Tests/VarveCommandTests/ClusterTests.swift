@@ -1,17 +1,25 @@
 import Glibc
 import Testing
 import VarveHTTPServer
+import VarveTerminal
 
 @testable import VarveCommand
 
 @Suite struct ClusterTests {
-    /// A port behind which there are more free ones, most likely.
+    /// A port that is free, as is the next one; below those that the system gives to whoever asks for any, which other
+    /// tests do meanwhile.
     private func freePort() async throws -> Int {
-        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(200, "") })
-        try server.start()
-        let port = Int(server.port)
-        await server.stop(grace: .zero)
-        return min(port, 64_000)
+        for _ in 0..<100 {
+            let port = UInt16.random(in: 20_000..<32_000)
+            let servers = [port, port + 1].map { port in
+                HTTPServer(
+                    .init(host: "127.0.0.1", port: port), admit: { _ in .stream() }, handler: { _ in .text(200, "") })
+            }
+            let areFree = servers.allSatisfy { server in (try? server.start()) != nil }
+            for server in servers { await server.stop(grace: .zero) }
+            if areFree { return Int(port) }
+        }
+        throw Failure("no two ports are free", .failure)
     }
 
     private func isRunning(_ file: String) throws -> Bool {
