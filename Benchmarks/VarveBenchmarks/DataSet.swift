@@ -66,25 +66,33 @@ struct DataSet: Sendable {
         return lines
     }
 
-    /// Every copy but the first has its round's number in front of each `_id`.
+    /// Every copy but the first has its round's number in front of each `_id`, which is a text.
     private func repeated(to count: Int) throws -> DataSet {
         guard lines.count < count else { return self }
-        let mark = Array("\"_id\":\"".utf8)
+        let starts = try lines.map { line in
+            guard let start = Self.idStart(in: line.array) else { throw Fault("a document has no text as its _id") }
+            return start
+        }
         var text: [UInt8] = []
+        text.reserveCapacity(bytes * (count / lines.count + 1))
         for i in 0..<count {
             let line = lines[i % lines.count].array
             let round = i / lines.count
-            guard round > 0 else {
-                text += line + [UInt8(ascii: "\n")]
-                continue
-            }
-            guard let at = line.indices.first(where: { line[$0...].starts(with: mark) }) else {
-                throw Fault("a document has no _id that begins with \(String(decoding: mark, as: UTF8.self))")
-            }
-            text += line[..<(at + mark.count)] + Array("\(round)-".utf8) + line[(at + mark.count)...]
+            let start = starts[i % lines.count]
+            text += line[..<start]
+            if round > 0 { text += Array("\(round)-".utf8) }
+            text += line[start...]
             text.append(UInt8(ascii: "\n"))
         }
         return DataSet("\(count) documents, \(description) repeated", Self.lines(of: text))
+    }
+
+    /// Index of the first character of the `_id`.
+    private static func idStart(in line: [UInt8]) -> Int? {
+        let name = Array("\"_id\":".utf8)
+        guard let at = line.indices.first(where: { line[$0...].starts(with: name) }) else { return nil }
+        let value = line[(at + name.count)...].drop { $0 == UInt8(ascii: " ") }
+        return value.first == UInt8(ascii: "\"") ? value.startIndex + 1 : nil
     }
 
     var text: [UInt8] {

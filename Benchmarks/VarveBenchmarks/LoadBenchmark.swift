@@ -34,6 +34,12 @@ struct LoadBenchmark {
         var resident = Figure(
             name: "resident after load and flush", unit: "MB", yardstick: "at most", target: 1)
         var peak = Figure(name: "resident at its peak", unit: "MB", yardstick: "", target: nil)
+        func processor(_ what: String) -> Figure {
+            Figure(name: "processor time, \(what)", unit: "µs each", yardstick: "", target: nil)
+        }
+        var singlesTime = processor("one-document transactions, 105 B")
+        var documentsTime = processor("one-document transactions, the documents")
+        var batchesTime = processor("batches of 1,000, in process")
         print("\(data.description); \(samples) rounds")
         for round in 1...samples {
             print("round \(round): SQLite", terminator: "")
@@ -49,17 +55,25 @@ struct LoadBenchmark {
             resident.samples.append(.init(ours: program.residentMB, yardstick: 300))
             peak.samples.append(.init(ours: program.peakMB, yardstick: 0))
             Progress.step("one-document transactions")
-            singles.samples.append(.init(ours: Double(synthetic.count) / (try await one(synthetic)), yardstick: 30_000))
-            documents.samples.append(.init(ours: count / (try await one(data.lines)), yardstick: 30_000))
+            var run = try await one(synthetic)
+            singles.samples.append(.init(ours: Double(synthetic.count) / run.seconds, yardstick: 30_000))
+            singlesTime.samples.append(.init(ours: run.processorSeconds / Double(synthetic.count) * 1e6, yardstick: 0))
+            run = try await one(data.lines)
+            documents.samples.append(.init(ours: count / run.seconds, yardstick: 30_000))
+            documentsTime.samples.append(.init(ours: run.processorSeconds / count * 1e6, yardstick: 0))
             Progress.step("batches")
             let (loaded, opened) = try await batched()
-            batches.samples.append(.init(ours: count / loaded, yardstick: 100_000))
+            batches.samples.append(.init(ours: count / loaded.seconds, yardstick: 100_000))
+            batchesTime.samples.append(.init(ours: loaded.processorSeconds / count * 1e6, yardstick: 0))
             opening.samples.append(.init(ours: opened, yardstick: 1))
             print("")
         }
         let report = Report(
             name: "load", dataSet: data.description,
-            figures: [overHTTP, singles, documents, batches, restart, opening, resident, peak])
+            figures: [
+                overHTTP, singles, documents, batches, restart, opening, resident, peak, singlesTime, documentsTime,
+                batchesTime,
+            ])
         report.print()
         print("\n\(try report.write())")
     }
@@ -92,15 +106,15 @@ struct LoadBenchmark {
             "\(Int(Double(lines.count) / run.seconds)) documents/s, \(Int(each * 10) / 10) µs of processor time each")
     }
 
-    private func one(_ lines: [Bytes]) async throws -> Double {
-        try await Scratch.with { try await InProcess(directory: $0).load(lines, batch: 1, inFlight: 1_000).seconds }
+    private func one(_ lines: [Bytes]) async throws -> Run {
+        try await Scratch.with { try await InProcess(directory: $0).load(lines, batch: 1, inFlight: 1_000) }
     }
 
-    private func batched() async throws -> (loaded: Double, opened: Double) {
+    private func batched() async throws -> (loaded: Run, opened: Double) {
         try await Scratch.with { directory in
             let place = InProcess(directory: directory)
             let run = try await place.load(data.lines, batch: Self.batch, inFlight: 8, flush: true)
-            return (run.seconds, try await place.restart())
+            return (run, try await place.restart())
         }
     }
 }

@@ -33,25 +33,24 @@ extension NodeMachine {
             let failure = Decision.Failure(code: .badRequest, operation: 0, detail: "malformed: \(error)")
             return Evaluation(requestDigest: Digest(of: payload).first, result: .failure(failure))
         }
-        var run = Run(machine: self, position: position)
+        var run = Run(position: position)
         for (i, operation) in transaction.operations.enumerated() {
-            if let failure = try run.execute(operation, index: i, blocks) {
+            if let failure = try run.execute(operation, index: i, on: self, blocks) {
                 return Evaluation(requestDigest: digest, result: .failure(failure))
             }
         }
         return Evaluation(requestDigest: digest, result: .success(run.writes))
     }
 
-    /// One transaction being evaluated.
+    /// One transaction being evaluated. The machine is passed along: a copy of it would cost more than a small
+    /// transaction.
     private struct Run {
-        let machine: NodeMachine
         let position: Position
         var writes: [Evaluation.Write] = []
         /// The newest write of each key so far: made when the first operation reads, kept up from then on.
         private var newest: [TableKey: Int]?
 
-        init(machine: NodeMachine, position: Position) {
-            self.machine = machine
+        init(position: Position) {
             self.position = position
         }
 
@@ -62,7 +61,7 @@ extension NodeMachine {
 
         /// Returns why the operation fails, or nil.
         mutating func execute(
-            _ operation: Operation, index: Int, _ blocks: some BlockLookup
+            _ operation: Operation, index: Int, on machine: NodeMachine, _ blocks: some BlockLookup
         ) throws(VarveError) -> Decision.Failure? {
             func malformed(_ fault: CBORFault) -> Decision.Failure {
                 Decision.Failure(code: .badRequest, operation: index, detail: "malformed document: \(fault)")
@@ -79,7 +78,7 @@ extension NodeMachine {
             case .patch(let table, let rows):
                 let catalog = machine.catalog[table]
                 for row in rows {
-                    let base = try current(table, row.key, blocks)?.document
+                    let base = try current(table, row.key, machine, blocks)?.document
                     do throws(CBORFault) {
                         try Document.validate(row.document, as: .patch)
                         let merged = try (base.map(Document.init) ?? .empty).patched(with: Document(row.document)).bytes
@@ -91,7 +90,7 @@ extension NodeMachine {
             case .erase(let table, let keys):
                 for key in keys { add(table, key, .erase, nil, []) }
             case .assert(let table, let key, let condition):
-                let found = try current(table, key, blocks)
+                let found = try current(table, key, machine, blocks)
                 do throws(CBORFault) {
                     if let detail = try violated(condition, found, "\(table)/\(key)") {
                         return Decision.Failure(code: .assertFailed, operation: index, detail: detail)
@@ -121,7 +120,7 @@ extension NodeMachine {
 
         /// The document as this operation sees it: nil when it does not exist.
         private mutating func current(
-            _ table: TableName, _ key: Key, _ blocks: some BlockLookup
+            _ table: TableName, _ key: Key, _ machine: NodeMachine, _ blocks: some BlockLookup
         ) throws(VarveError) -> (document: Bytes, position: Position)? {
             if newest == nil {
                 var map: [TableKey: Int] = [:]
@@ -156,10 +155,18 @@ extension NodeMachine {
     func current(
         _ table: TableName, _ key: Key, _ blocks: some BlockLookup
     ) throws(VarveError) -> (document: Bytes, position: Position)? {
-        for live in [open.live] + frozen.reversed().map(\.live) {
-            guard let entry = live.entry(table, key) else { continue }
+        if let entry = liveEntry(table, key) {
             return entry.newest.flatMap { version in version.document.map { ($0, version.position) } }
         }
         return try blocks.newest(table, key).flatMap { stored in stored.document.map { ($0, stored.position) } }
+    }
+
+    /// What the newest block in memory that knows the key holds of it.
+    private func liveEntry(_ table: TableName, _ key: Key) -> LiveEntry? {
+        if let entry = open.live.entry(table, key) { return entry }
+        for block in frozen.reversed() {
+            if let entry = block.live.entry(table, key) { return entry }
+        }
+        return nil
     }
 }
