@@ -1,4 +1,4 @@
-/// What was measured: a table for people, `.build/bench/<name>.json` for machines.
+/// What was measured: a table for people, `.build/bench/<name>.json` for machines, `<name>.md` for docs/performance.md.
 ///
 /// One entry is one figure, sampled several times in turn with its yardstick, or beside the number it has to reach. It is
 /// met when the worse quartile of the samples' ratios is.
@@ -92,10 +92,33 @@ struct Report {
                 """
         }
         let text = "[\n" + list.joined(separator: ",\n") + "\n]\n"
+        try Self.write(text, to: path)
+        try Self.write(markdown, to: Directory.join(directory, name + ".md"))
+        return path
+    }
+
+    private var markdown: String {
+        var lines = [
+            "\(dataSet); \(Machine.description)", "", "| figure | ours | unit | yardstick | ratio | target | |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for figure in figures {
+            let yardstick = "\(Self.text(figure.median(\.yardstick))) (\(figure.yardstick))"
+            let cells = [
+                figure.name, Self.text(figure.median(\.ours)), figure.unit, figure.hasYardstick ? yardstick : "",
+                figure.hasYardstick ? Self.text(figure.median(\.ratio)) : "",
+                figure.target.map { (figure.isRate ? "≥ " : "≤ ") + Self.text($0) } ?? "",
+                figure.isMet.map { $0 ? "met" : "missed" } ?? "",
+            ]
+            lines.append("| " + cells.joined(separator: " | ") + " |")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func write(_ text: String, to path: String) throws {
         guard let file = fopen(path, "w") else { throw Fault("\(path) cannot be written") }
         defer { fclose(file) }
         guard fputs(text, file) >= 0 else { throw Fault("\(path) cannot be written") }
-        return path
     }
 
     private static func quoted(_ text: String) -> String { "\"\(text)\"" }
