@@ -3,6 +3,9 @@
 internal import VarveModel
 
 extension NodeMachine {
+    /// Why a second genesis is foreign: several nodes that start a new log at once each append one, the first counts.
+    package static let lateGenesis = "a genesis that is not the first"
+
     /// Applies one record. Returns false when the machine must go no further with this batch.
     mutating func apply(
         _ logged: LoggedRecord, _ epoch: Epoch, _ blocks: some BlockLookup, _ effects: inout [Effect]
@@ -12,7 +15,7 @@ extension NodeMachine {
         switch Record.decode(logged.bytes, tag: tag) {
         case .record(let record)
         where record.header.type == .genesis && (applied != nil || record.header.id != genesis):
-            effects.append(.foreign(position, reason: "a genesis that is not the first"))
+            effects.append(.foreign(position, reason: Self.lateGenesis))
             content = nil
         case .record(let record): content = record
         case .foreign(let reason):

@@ -302,6 +302,10 @@ package final class Indexer: Sendable {
     }
 
     private func noteForeign(_ position: Position, _ reason: String) {
+        if reason == NodeMachine.lateGenesis {
+            logger.debug("another node's genesis came second", metadata: ["position": position.description])
+            return
+        }
         let isFirst = published.withLock { published in
             defer { published.foreignSeen = true }
             return !published.foreignSeen
