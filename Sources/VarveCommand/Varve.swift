@@ -14,6 +14,12 @@ enum Varve {
 
     static func run(_ arguments: [String], _ surroundings: Surroundings) async -> ExitCode {
         let width = Terminal.width(Terminal.standardOutput) ?? 80
+        if let planned = arguments.first, plannedCommands.contains(planned) {
+            try? surroundings.errors.line(
+                "varve \(planned) is not supported by this version; what it can do after a failure: docs/runbooks/README.md"
+            )
+            return .usage
+        }
         switch CommandTable.program.parse(arguments, environment: surroundings.environment, width: width) {
         case .print(let text):
             return await finishing(surroundings) {
@@ -27,6 +33,11 @@ enum Varve {
             return await finishing(surroundings) { try await run(invocation, surroundings) }
         }
     }
+
+    /// Commands that messages and documents name and that later versions bring: not a misspelling.
+    private static let plannedCommands: Set<String> = [
+        "archive", "backup", "bench", "drill", "epoch", "quarantine", "restore", "settings", "verify",
+    ]
 
     private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
         switch invocation.path {

@@ -118,6 +118,7 @@ package final class Indexer: Sendable {
             group.addTask {
                 // An append waits as long as a broker is away: closing the log is what ends it.
                 while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+                self.end()
                 await self.log.close()
             }
             await group.waitForAll()
@@ -133,6 +134,15 @@ package final class Indexer: Sendable {
     package var isReady: Bool { published.withLock { $0.isReady && $0.stopped == nil } }
     package var stopped: VarveError? { published.withLock { $0.stopped } }
     package var trouble: VarveError? { published.withLock { $0.trouble } }
+
+    /// The node was asked to end: what comes now is refused, reads of what is applied go on.
+    private func end() {
+        published.withLock { published in
+            guard published.stopped == nil else { return }
+            published.stopped = VarveError(
+                .notReady, "this node was stopped. Nothing was written", next: "use another node, or start it again")
+        }
+    }
 
     /// The node goes no further: whoever waits is told, reads go on at the last applied position.
     func stop(_ error: VarveError) {
