@@ -6,6 +6,14 @@
 
 import VarveModel
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 struct Piece: Sendable {
     var number: Int
     /// Of the input, from 1.
@@ -57,10 +65,9 @@ struct PieceCutter: ~Copyable {
         var (at, lines) = (scanned, lines)
         var end: Int?
         pending.withUnsafeBytes { bytes in
-            while at < bytes.count {
-                let isLineEnd = bytes[at] == 0x0a
-                at += 1
-                guard isLineEnd else { continue }
+            guard let base = bytes.baseAddress else { return }
+            while let found = memchr(base + at, 0x0a, bytes.count - at) {
+                at = UnsafeRawPointer(found) - base + 1
                 lines += 1
                 let isFull = at >= pieceBytes && lines % batchLines == 0
                 if isFull || at >= pieceBytes * Self.batchPatience {
@@ -68,6 +75,7 @@ struct PieceCutter: ~Copyable {
                     return
                 }
             }
+            at = bytes.count
         }
         (scanned, self.lines) = (at, lines)
         return end.map { take($0) }
