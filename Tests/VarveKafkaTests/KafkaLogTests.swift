@@ -2,6 +2,7 @@ import RdKafka
 import Testing
 import VarveLog
 import VarveModel
+import VarveTestSupport
 
 @testable import VarveKafka
 

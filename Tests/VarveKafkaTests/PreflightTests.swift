@@ -1,6 +1,7 @@
 import RdKafka
 import Testing
 import VarveModel
+import VarveTestSupport
 
 @testable import VarveKafka
 
