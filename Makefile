@@ -20,11 +20,20 @@ ifneq ($(VARVE_BENCH_DATA),)
 export VARVE_BENCH_DATA
 endif
 
+# What makes the base images of the containers where no registry is reachable, from what the machine has; else they are fetched.
+VARVE_BASE_IMAGES ?= $(abspath $(wildcard ../shared/docker/prepare-base-images))
+ifneq ($(VARVE_BASE_IMAGES),)
+export VARVE_BASE_IMAGES
+# The jars are enough, and do not depend on what became of the distribution's links.
+KAFKA_DIST ?= $(KAFKA_HOME)/libs
+export KAFKA_DIST
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help build debug test demo bench bench-load lint format install clean setup docs
+.PHONY: help build debug test test-compose demo bench bench-load lint format install clean setup docs
 
 help: ## What can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install the C libraries that are missing (as root or by sudo -n), or print the line that does
 	@Scripts/setup
@@ -34,6 +43,9 @@ build: setup ## The program, optimised: .build/release/varve
 
 test: setup ## Every test that this machine can run; ends with what was skipped and why
 	@Scripts/test
+
+test-compose: ## The cluster of docker-compose.yml for real; skipped, with its reason, without a container engine
+	@Scripts/test-compose
 
 demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 leaves them running)
 	@Examples/demo/run

@@ -23,13 +23,14 @@ struct ConfigurationDocumentationTests {
         }
     }
 
-    @Test("each example is a configuration", arguments: ["memory", "local", "one-broker", "three-brokers"])
+    @Test(
+        "each example is a configuration", arguments: ["memory", "local", "one-broker", "three-brokers", "container"])
     func examples(name: String) throws {
         let configuration = try Configuration.load(
             path: Self.root.appending(path: "Examples/config/\(name).yaml").path,
             environment: [
                 "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "VARVE_STORAGE": "/srv/varve", "VARVE_HTTP_PORT": "8081",
-                "VARVE_NODE_ID": "node-1", "VARVE_TOKEN": "secret",
+                "VARVE_NODE_ID": "node-1", "VARVE_TOKEN": "secret", "VARVE_TOPIC": "varve-log",
             ])
         switch name {
         case "memory": #expect(configuration == Configuration())
@@ -44,6 +45,12 @@ struct ConfigurationDocumentationTests {
                         KafkaLogConfiguration(
                             bootstrapServers: "localhost:9092", topic: "varve-log", replicationFactor: 1)))
             #expect(configuration.http.port == 8081)
+        case "container":
+            #expect(
+                configuration.log
+                    == .kafka(KafkaLogConfiguration(bootstrapServers: "localhost:9092", topic: "varve-log")))
+            #expect(configuration.storage == .local(path: "/var/lib/varve/storage"))
+            #expect(configuration.http.token == "secret")
         default:
             #expect(configuration.log.epoch == 0)
             #expect(configuration.http.token == "secret")
@@ -54,6 +61,7 @@ struct ConfigurationDocumentationTests {
     func noOther() throws {
         let found = try FileManager.default.contentsOfDirectory(
             atPath: Self.root.appending(path: "Examples/config").path)
-        #expect(found.sorted() == ["local.yaml", "memory.yaml", "one-broker.yaml", "three-brokers.yaml"])
+        #expect(
+            found.sorted() == ["container.yaml", "local.yaml", "memory.yaml", "one-broker.yaml", "three-brokers.yaml"])
     }
 }
