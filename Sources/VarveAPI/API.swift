@@ -166,7 +166,7 @@ package final class API: Sendable {
         case .openAPI:
             return Response(
                 status: 200, headers: [("Content-Type", "application/yaml")], body: Array(openAPIDocument.utf8))
-        case .home: return .text(200, "Varve. What this node answers: /openapi.yaml\n")
+        case .home: return Dashboard.response
         }
     }
 }

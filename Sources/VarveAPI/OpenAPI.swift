@@ -21,9 +21,9 @@ package let openAPIDocument = """
     paths:
       /:
         get:
-          summary: Says what this is
+          summary: The dashboard, a page that holds no data and asks the other routes
           security: []
-          responses: {"200": {description: A line of text, content: {text/plain: {schema: {type: string}}}}}
+          responses: {"200": {description: A page, content: {text/html: {schema: {type: string}}}}}
       /openapi.yaml:
         get:
           summary: This document

@@ -147,14 +147,18 @@ enum CommandTable {
         Command(
             "status", "Show where nodes stand",
             discussion: """
-                Position, lag, blocks and chains of each node. Two nodes at the same position show the same chains. The \
-                exit code is 0 when every node is ready.
+                Position, lag, blocks, what only the log holds (RPO) and chains of each node. Two nodes at the same \
+                position show the same chains. The exit code is 0 when every node is ready. With --watch the table is \
+                drawn again in its place every second; into a file or pipe, one table after another.
                 """,
             section: "Operating",
-            parameters: [Parameters.statusURLs, Parameters.ready, Parameters.json, Parameters.token],
+            parameters: [
+                Parameters.statusURLs, Parameters.watch, Parameters.ready, Parameters.json, Parameters.token,
+            ],
             examples: [
                 Example("varve status", "one node"),
                 Example("varve status --url http://127.0.0.1:8080 --url http://127.0.0.1:8081", "two"),
+                Example("varve status --watch", "as it changes"),
                 Example("varve status --ready", "health check of a container"),
             ]),
         Command(

@@ -79,6 +79,7 @@ enum Parameters {
     // MARK: Operating
 
     static let ready = Option.flag("ready", "Only say whether the node serves, by the exit code: a health check.")
+    static let watch = Option.flag("watch", short: "w", "Show it again every second until interrupted.")
     static let from = Option.optional("from", .position, "P", "First position to show; without it the newest records.")
     static let limit = Option.value("limit", .integer(1...10_000), "N", default: 20, "At most so many.")
     static let block = Argument.required("number", .integer(), "Number of the block.")

@@ -32,7 +32,7 @@ final class NodeProcess: Sendable {
     private let process = Mutex<Process?>(nil)
 
     /// Writes the node's configuration: `sections` are the YAML lines of `log` and what else it needs.
-    init(_ name: String, in directory: String, _ sections: String) throws {
+    init(_ name: String, in directory: String, _ sections: String, http: String? = nil) throws {
         self.name = name
         self.directory = directory
         configuration = "\(directory)/\(name).yaml"
@@ -40,7 +40,7 @@ final class NodeProcess: Sendable {
         url = "http://127.0.0.1:\(port)"
         let text = """
             \(sections)
-            http: { host: 127.0.0.1, port: \(port) }
+            http: { host: 127.0.0.1, port: \(port)\(http.map { ", \($0)" } ?? "") }
             node: { id: \(name), directory: \(directory)/\(name) }
             """
         try Data(text.utf8).write(to: URL(filePath: configuration))
