@@ -1,6 +1,7 @@
 // The page at `/` as it is served; how it behaves in a browser is in ClusterTests.
 
 import Testing
+import VarveNode
 
 @Suite struct DashboardTests {
     @Test func thePageIsServedWithoutATokenAndHoldsNoData() async throws {
