@@ -192,7 +192,11 @@ package final class DirectoryObjectStore: ObjectStore {
             VarveError(
                 .ioFatal, "storage \(path): \(error); the file was not published",
                 next: "check the disk before the node is started again")
-        case .missing, .unreachable, .exists, .other:
+        case .missing:
+            VarveError(
+                .storageUnreachable, "storage \(path) cannot be reached: \(error)",
+                next: "mount it, or create the directory that is to hold it; nodes try again by themselves")
+        case .unreachable, .exists, .other:
             VarveError(
                 .storageUnreachable, "storage \(path) cannot be reached: \(error)",
                 next: "mount it; nodes try again by themselves")

@@ -70,6 +70,8 @@ struct DirectoryObjectStoreTests {
     @Test("tells an absent mount from an empty store")
     func absentMount() throws {
         #expect(code { _ = try open("no/store") } == .storageUnreachable)
+        let missing = #expect(throws: VarveError.self) { _ = try open("no/store") }
+        #expect(missing?.next?.contains("create the directory") == true)
         let store = try open()
         #expect(try store.get("FORMAT") == nil)
         try FileManager.default.removeItem(atPath: place.path + "/store")

@@ -69,7 +69,7 @@ enum ConfigurationSchema {
                 isChosen: { if case .inMemory = $0.storage { true } else { false } }),
             .init(
                 tag: "!Local", help: "A directory that all nodes share.",
-                fields: [.required("path", \.storagePath, .path, "The directory.")],
+                fields: [.required("path", \.storagePath, .path, "The directory; the one that holds it must exist.")],
                 choose: { $0.storage = .local(path: "") },
                 isChosen: { if case .local = $0.storage { true } else { false } }),
         ])
