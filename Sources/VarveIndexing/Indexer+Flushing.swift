@@ -78,6 +78,7 @@ extension Indexer {
 
     private func adoptedBlock(_ manifest: Manifest) async {
         counters.adopted.add(1, ordering: .relaxed)
+        published.withLock { $0.adoptedAt = .now }
         logger.info(
             "block adopted",
             metadata: [

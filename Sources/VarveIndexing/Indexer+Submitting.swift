@@ -230,7 +230,9 @@ extension Indexer {
             while let batch = await queue.next() {
                 await waitForLogRoom()
                 if Task.isCancelled { return }
+                let began = ContinuousClock.now
                 let results = await log.append(batch.map(\.bytes))
+                options.onAppend(ContinuousClock.now - began)
                 for (item, result) in zip(batch, results) {
                     switch result {
                     case .stored: counters.appended.add(1, ordering: .relaxed)

@@ -25,11 +25,14 @@ package final class Indexer: Sendable {
         /// A quiet block with any record at all is flushed after this long.
         package var idleFlush: Duration
         package var flushDuration: Duration
+        /// Told how long the log took to report on each batch of appends.
+        package var onAppend: @Sendable (Duration) -> Void
 
         package init(
             frozenBytesMax: UInt64, unadoptedBytesMax: UInt64? = nil, idleFlush: Duration = .seconds(3600),
-            flushDuration: Duration = .seconds(4 * 3600)
+            flushDuration: Duration = .seconds(4 * 3600), onAppend: @escaping @Sendable (Duration) -> Void = { _ in }
         ) {
+            self.onAppend = onAppend
             self.frozenBytesMax = frozenBytesMax
             self.unadoptedBytesMax = unadoptedBytesMax
             self.idleFlush = idleFlush
@@ -61,6 +64,7 @@ package final class Indexer: Sendable {
         var foreignSeen = false
         var lastRecordAt: ContinuousClock.Instant
         var openSince: ContinuousClock.Instant?
+        var adoptedAt: ContinuousClock.Instant?
         var logEnd: Offset
         var unadoptedBytes: UInt64 = 0
         var frozenBytes: UInt64 = 0

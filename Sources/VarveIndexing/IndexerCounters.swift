@@ -31,6 +31,8 @@ extension Indexer {
         package var openNumber: BlockNumber
         package var openCounts: Manifest.Counts
         package var openSince: Duration?
+        /// Since this node adopted a block; nil before the first since its start.
+        package var sinceAdoption: Duration?
         package var frozen: Int
         package var frozenCounts: Manifest.Counts
         package var settings: Settings
@@ -62,7 +64,8 @@ extension Indexer {
             inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
             systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
             sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,
-            openCounts: machine.open.counts, openSince: seen.openSince.map { now - $0 }, frozen: machine.frozen.count,
+            openCounts: machine.open.counts, openSince: seen.openSince.map { now - $0 },
+            sinceAdoption: seen.adoptedAt.map { now - $0 }, frozen: machine.frozen.count,
             frozenCounts: frozen, settings: machine.settings, counters: machine.counters,
             appended: counters.appended.load(ordering: .relaxed),
             published: counters.published.load(ordering: .relaxed),

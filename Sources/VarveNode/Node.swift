@@ -73,7 +73,8 @@ public final class Node: Sendable {
             options: Indexer.Options(
                 frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
                 unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
-                flushDuration: .milliseconds(Int64(settings.flushDurationMs))),
+                flushDuration: .milliseconds(Int64(settings.flushDurationMs)),
+                onAppend: { [histogram = instruments.appendSeconds] in histogram.observe($0) }),
             logger: logger)
         phase.withLock { $0 = .running(indexer, opened) }
         await indexer.run()

@@ -9,11 +9,15 @@ package struct NodeInstruments: Sendable {
     package let registry: MetricsRegistry
     package let submitSeconds: Histogram
     package let querySeconds: Histogram
+    let appendSeconds: Histogram
 
     init(_ registry: MetricsRegistry) {
         self.registry = registry
         submitSeconds = registry.histogram(
             "varve_submit_seconds", help: "Time from a submission's arrival to its outcome, in seconds")
+        ProcessMetrics.register(in: registry)
+        appendSeconds = registry.histogram(
+            "varve_append_seconds", help: "Time from handing a batch of records to the log to its report, in seconds")
         querySeconds = registry.histogram("varve_query_seconds", help: "Time to answer a query, in seconds")
     }
 
@@ -45,8 +49,15 @@ package struct NodeInstruments: Sendable {
         gauge("varve_rpo_transactions", "Transactions that only the log holds: what losing it now would cost") {
             Double($0.openCounts.transactions + $0.frozenCounts.transactions)
         }
-        gauge("varve_rpo_seconds", "Age of the oldest record that only the log holds, in seconds") {
-            $0.openSince?.seconds ?? 0
+        gauge(
+            "varve_rpo_seconds",
+            "Age of the oldest record of the open block while transactions are only in the log, else 0"
+        ) {
+            let isAtRisk = $0.openCounts.transactions + $0.frozenCounts.transactions > 0
+            return isAtRisk ? $0.openSince?.seconds ?? 0 : 0
+        }
+        gauge("varve_seconds_since_block", "Time since this node adopted a block, in seconds") {
+            $0.sinceAdoption?.seconds
         }
         counter("varve_storage_bytes_written_total", "Bytes of block files this node wrote") { Double($0.bytesWritten) }
         counter("varve_blocks_published_total", "Blocks whose manifest this node put in place") { Double($0.published) }
@@ -64,8 +75,10 @@ package struct NodeInstruments: Sendable {
             }
         }
         registry.gauges("varve_warnings", help: "1 for each warning or error that holds now, by code") { [weak node] in
-            guard let error = node?.status().error else { return [] }
-            return [MetricSample(1, labels: ["code": error.code.rawValue])]
+            guard let status = node?.status() else { return [] }
+            // What a provider warns of is that the log keeps less than it could.
+            let codes = [status.error?.code.rawValue, status.warnings.isEmpty ? nil : ErrorCode.logWeak.rawValue]
+            return codes.compactMap { $0.map { MetricSample(1, labels: ["code": $0]) } }
         }
     }
 }
