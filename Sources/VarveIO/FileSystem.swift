@@ -44,15 +44,18 @@ package enum FileSystem {
         try publishOnce(try written(bytes, temporary), as: path)
     }
 
-    private static func linkOnce(_ temporary: File, _ path: String) throws(IOError) -> Publication {
+    private static func linkOnce(
+        _ temporary: File, _ path: String, mayMakeParent: Bool = true
+    ) throws(IOError) -> Publication {
         do throws(IOError) {
             try checked("link", path) { link(temporary.path, path) }
             return .created
         } catch {
             switch error.kind {
-            case .missing where !Directory.isDirectory(Directory.parent(of: path)):
+            case .missing where mayMakeParent:
+                // Also when the parent is there by now: another writer of the same directory has just made it.
                 try Directory.create(Directory.parent(of: path))
-                return try linkOnce(temporary, path)
+                return try linkOnce(temporary, path, mayMakeParent: false)
             case .exists:
                 // A network file system that lost the answer asks again and then finds our own link.
                 let ours = try temporary.status()
