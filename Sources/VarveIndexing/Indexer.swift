@@ -280,7 +280,8 @@ package final class Indexer: Sendable {
         let isEmpty = state.machine.open.first == nil
         let now = ContinuousClock.now
         published.withLock { published in
-            if published.snapshot.position != snapshot.position { published.lastRecordAt = now }
+            // What is replayed at start says nothing about the log's time now.
+            if published.isReady, published.snapshot.position != snapshot.position { published.lastRecordAt = now }
             published.snapshot = snapshot
             published.frozenBytes = frozenBytes
             published.unadoptedBytes = frozenBytes + openBytes

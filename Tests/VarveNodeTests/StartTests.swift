@@ -66,6 +66,24 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         }
     }
 
+    /// A log clock that a test sets.
+    struct Clock: InstantSource {
+        let instant: Instant
+        func now() -> Instant { instant }
+    }
+
+    @Test func theFirstWriteAfterALongPauseIsNotTooLate() async throws {
+        try await withScratch { path in
+            for hour in 0..<3 {
+                let clock = Clock(instant: Instant(microseconds: Int64(1_700_000_000 + hour * 36_000) * 1_000_000))
+                let node = try await Node.start(configuration(path), instantSource: clock)
+                let decision = try await node.decided(.put(into: "t", ["_id": .integer(Int64(hour))]))
+                #expect(decision.outcome == .committed)
+                await node.stop()
+            }
+        }
+    }
+
     func refusal(_ configuration: Configuration) async -> ErrorCode? {
         do {
             try await withNode(configuration) { _ in }
