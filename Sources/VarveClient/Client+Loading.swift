@@ -52,7 +52,7 @@ extension Client {
             var random = SystemRandomNumberGenerator()
             return Bytes16.random(using: &random)
         }
-        let content = try await source.blocking { () throws(VarveError) in try contentDigest(input) }
+        let content = try await source.blocking { () throws(VarveError) in try ContentDigest(of: input) }
         onSize(content.bytes)
         var hash = SHA256()
         hash.update(Array("varve load 1\n\(table)\n".utf8))

@@ -21,6 +21,8 @@ struct ContentReader: ~Copyable {
     /// Read and not yet inflated.
     private var raw: ArraySlice<UInt8> = []
     private var isAtEnd = false
+    /// The input is no gzip and its first bytes were handed out.
+    private var isDirect = false
 
     private enum GzipState { case unknown, plain, gzip }
 
@@ -52,6 +54,7 @@ struct ContentReader: ~Copyable {
     /// Appends what comes next to `output`; false at the end. Throws `NOT_FOUND` for what cannot be read, `BAD_REQUEST`
     /// for broken gzip.
     mutating func read(into output: inout [UInt8]) throws(VarveError) -> Bool {
+        if isDirect { return try readDirectly(into: &output) }
         let before = output.count
         while output.count == before {
             if reader?.hasMore != true && raw.isEmpty {
@@ -63,6 +66,8 @@ struct ContentReader: ~Copyable {
             guard gzip == .gzip else {
                 output += raw
                 raw = []
+                // From here on bytes go straight to where they are wanted.
+                isDirect = true
                 continue
             }
             do throws(GzipError) {
@@ -73,6 +78,21 @@ struct ContentReader: ~Copyable {
             }
         }
         return true
+    }
+
+    private mutating func readDirectly(into output: inout [UInt8]) throws(VarveError) -> Bool {
+        let before = output.count
+        output.append(contentsOf: repeatElement(0, count: Self.readBytes))
+        while true {
+            let count = systemRead(descriptor, &output, from: before)
+            if count < 0 && errno == EINTR { continue }
+            let reason = errno
+            output.removeLast(Self.readBytes - max(0, count))
+            guard count >= 0 else {
+                throw VarveError(.notFound, "\(name) cannot be read: \(String(cString: strerror(reason)))")
+            }
+            return count > 0
+        }
     }
 
     /// False at the end. The first bytes decide whether this is gzip.
@@ -107,20 +127,7 @@ struct ContentReader: ~Copyable {
     }
 }
 
-private func systemRead(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
-    buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-}
-
-/// SHA-256 and size of an input's inflated content.
-func contentDigest(_ input: LoadInput) throws(VarveError) -> (digest: Digest, bytes: Int) {
-    var reader = try ContentReader(input)
-    var hash = SHA256()
-    var bytes = 0
-    var chunk: [UInt8] = []
-    while try reader.read(into: &chunk) {
-        hash.update(chunk)
-        bytes += chunk.count
-        chunk.removeAll(keepingCapacity: true)
-    }
-    return (hash.digest(), bytes)
+/// Reads into `buffer` from index `start` to its end.
+private func systemRead(_ descriptor: Int32, _ buffer: inout [UInt8], from start: Int = 0) -> Int {
+    buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress! + start, $0.count - start) }
 }
