@@ -85,6 +85,19 @@ package enum FileSystem {
         try Directory.sync(Directory.parent(of: path))
     }
 
+    /// Writes `bytes` over what a file holds, in place, and syncs them: for what has one writer and must not need new room
+    /// (heartbeats). A reader may see half of each, so the bytes carry a checksum. Creates the file when it is not there.
+    package static func overwrite(
+        _ path: String, with bytes: UnsafeRawBufferPointer, faults: FileFaults? = nil
+    ) throws(IOError) {
+        let isNew = try !exists(path)
+        let file = try File(path, .createOrUpdate, faults: faults)
+        try file.write(bytes, at: 0)
+        if try file.size > bytes.count { try file.truncate(to: bytes.count) }
+        try file.syncData()
+        if isNew { try Directory.sync(Directory.parent(of: path)) }
+    }
+
     private static func written(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(IOError) -> File {
         let file = try File(path, .createOrUpdate)
         do throws(IOError) {
@@ -126,6 +139,15 @@ package enum FileSystem {
     /// Size of a file in bytes; nil when there is none.
     package static func size(of path: String) throws(IOError) -> Int? {
         try status(of: path).map { Int($0.st_size) }
+    }
+
+    /// When a file was last written, in seconds of its file system's clock; nil when there is none.
+    package static func modifiedSeconds(of path: String) throws(IOError) -> Int? {
+        #if canImport(Glibc)
+            try status(of: path).map { Int($0.st_mtim.tv_sec) }
+        #else
+            try status(of: path).map { Int($0.st_mtimespec.tv_sec) }
+        #endif
     }
 
     package static func exists(_ path: String) throws(IOError) -> Bool { try status(of: path) != nil }

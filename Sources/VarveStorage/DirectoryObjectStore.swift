@@ -3,10 +3,13 @@
 /// An object is a file. It is written under `tmp/`, synced, linked to its name, and its directory synced; nothing is
 /// renamed over, so whoever comes second finds what stands there. `tmp/` also tells an absent mount from an empty store:
 /// without it the directory is not the one that was opened.
+///
+/// Each node keeps a file of 1 MiB under `nodes/` that is given up when the disk is full, so that its heartbeat and what
+/// makes room again can still be written.
 
 package import VarveModel
 import Synchronization
-import VarveIO
+package import VarveIO
 
 package final class DirectoryObjectStore: ObjectStore {
     package let path: String
@@ -14,6 +17,19 @@ package final class DirectoryObjectStore: ObjectStore {
     /// Files are mapped on a local file system and read on one that may vanish under the reader.
     private let isMapped: Bool
     private let nonce: Mutex<UInt64>
+    /// `FileSystem.publishOnce`, or what a test has in its place.
+    private let publishOnce: PublishOnce
+    /// Planted by tests under what is overwritten.
+    private let faults: FileFaults?
+
+    package typealias PublishOnce =
+        @Sendable (_ bytes: UnsafeRawBufferPointer, _ path: String, _ temporary: String) throws(IOError)
+        -> FileSystem.Publication
+
+    /// What a full disk still has for a heartbeat.
+    package static let reserveBytes = 1 << 20
+    /// Others' temporary files that are older than this were left by a process that is gone.
+    private static let leftOverSeconds = 24 * 3600
 
     /// Opens the directory, creating it if its parent is there, removes what this node left in `tmp/`, and proves that
     /// the file system can do what the contract needs.
@@ -22,13 +38,20 @@ package final class DirectoryObjectStore: ObjectStore {
     ///   - node: names this node's temporary files; letters, digits, `.`, `_`, `-`.
     ///   - nonce: random for each start, so that a process that was thought dead meets no file of its successor.
     /// - Throws: `STORAGE_WEAK`, `STORAGE_DENIED`, `STORAGE_UNREACHABLE`, `STORAGE_FULL`.
-    package init(path: String, node: String, nonce: UInt64) throws(VarveError) {
+    package init(
+        path: String, node: String, nonce: UInt64, faults: FileFaults? = nil,
+        publishOnce: @escaping PublishOnce = { (bytes, path, temporary) throws(IOError) in
+            try FileSystem.publishOnce(bytes, as: path, temporary: temporary)
+        }
+    ) throws(VarveError) {
         guard isObjectName(node), !node.utf8.contains(0x2f) else {
             throw VarveError(.configInvalid, "the node id \"\(node)\" has other characters than letters, digits, . _ -")
         }
         self.path = path
         self.node = node
         self.nonce = Mutex(nonce)
+        self.faults = faults
+        self.publishOnce = publishOnce
         do throws(IOError) {
             let parent = Directory.parent(of: path)
             guard Directory.isDirectory(parent) else { throw IOError(code: ENOENT, operation: "open", path: parent) }
@@ -38,7 +61,9 @@ package final class DirectoryObjectStore: ObjectStore {
             throw Self.storageError(error, path)
         }
         try removeLeftOvers()
-        try probe()
+        let now = try probe()
+        try removeOldLeftOvers(now)
+        makeReserve()
     }
 
     package var isShared: Bool { true }
@@ -52,7 +77,7 @@ package final class DirectoryObjectStore: ObjectStore {
             try requireMounted()
             let temporary = temporaryPath()
             let outcome = try bytes.withUnsafeBytes { raw throws(IOError) in
-                try FileSystem.publishOnce(raw, as: file(name), temporary: temporary)
+                try publishOnce(raw, file(name), temporary)
             }
             guard outcome == .exists else { return .created }
             guard let standing = try read(name) else {
@@ -116,6 +141,49 @@ package final class DirectoryObjectStore: ObjectStore {
         }
     }
 
+    package func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
+        try requireOverwritable(name)
+        try io { () throws(IOError) in
+            try requireMounted()
+            let parent = Directory.parent(of: file(name))
+            if !Directory.isDirectory(parent) { try Directory.create(parent) }
+            do throws(IOError) {
+                try put(bytes, over: name)
+            } catch {
+                guard error.kind == .full, try FileSystem.remove(reserve) else { throw error }
+                try put(bytes, over: name)
+            }
+        }
+    }
+
+    private func put(_ bytes: Bytes, over name: String) throws(IOError) {
+        try bytes.withUnsafeBytes { raw throws(IOError) in
+            try FileSystem.overwrite(file(name), with: raw, faults: faults)
+        }
+    }
+
+    package func remove(_ name: String) throws(VarveError) {
+        try requireObjectName(name)
+        try io { () throws(IOError) in
+            guard try FileSystem.remove(file(name)) else { return try requireMounted() }
+            // A block's claims have a directory of their own. Others may still be in it.
+            if name.hasPrefix("claims/") { _ = try? Directory.remove(Directory.parent(of: file(name))) }
+        }
+    }
+
+    package func progress(of node: String) throws(VarveError) -> UInt64 {
+        try io { () throws(IOError) in
+            var sum: UInt64 = 0
+            for entry in try Directory.list(file("tmp")) where Self.writer(of: entry.name) == node {
+                guard let size = try FileSystem.size(of: file("tmp/\(entry.name)")) else { continue }
+                // FNV-1a over names and sizes: another file, or more of it, is another number.
+                for byte in entry.name.utf8 { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01b3 }
+                sum = (sum ^ UInt64(size)) &* 0x100_0000_01b3
+            }
+            return sum
+        }
+    }
+
     // MARK: Files
 
     private func file(_ name: String) -> String { Directory.join(path, name) }
@@ -137,18 +205,55 @@ package final class DirectoryObjectStore: ObjectStore {
 
     // MARK: Start
 
-    /// What a killed process of this node was writing: `<node>-<16 hex>`, perhaps with `.probe`.
+    /// Whose temporary file this is: `<node>-<16 hex>`, perhaps with `.probe`; nil for other names.
+    private static func writer(of name: some StringProtocol) -> String? {
+        var rest = Substring(name)
+        if rest.hasSuffix(".probe") { rest = rest.dropLast(6) }
+        let nonce = rest.suffix(16)
+        guard nonce.utf8.count == 16, bytes(fromHex: nonce) != nil, rest.dropLast(16).hasSuffix("-") else { return nil }
+        return String(rest.dropLast(17))
+    }
+
+    /// What a killed process of this node was writing.
     private func removeLeftOvers() throws(VarveError) {
-        let prefix = "\(node)-"
-        for name in try list("tmp/").map({ $0.dropFirst(4) }) where name.hasPrefix(prefix) {
-            var rest = name.dropFirst(prefix.count)
-            if rest.hasSuffix(".probe") { rest = rest.dropLast(6) }
-            guard rest.utf8.count == 16, bytes(fromHex: rest) != nil else { continue }
+        for name in try list("tmp/").map({ $0.dropFirst(4) }) where Self.writer(of: name) == node {
             _ = try io { () throws(IOError) in try FileSystem.remove(file("tmp/\(name)")) }
         }
     }
 
-    private func probe() throws(VarveError) {
+    /// What other nodes left that did not come back for a day, by the file system's own clock.
+    private func removeOldLeftOvers(_ now: Int) throws(VarveError) {
+        for name in try list("tmp/").map({ $0.dropFirst(4) }) where Self.writer(of: name) != nil {
+            try io { () throws(IOError) in
+                let path = file("tmp/\(name)")
+                guard let written = try FileSystem.modifiedSeconds(of: path), now - written > Self.leftOverSeconds
+                else { return }
+                try FileSystem.remove(path)
+            }
+        }
+    }
+
+    private var reserve: String { file("nodes/\(node).reserve") }
+
+    /// Sets room aside, unless there is none: then the heartbeat has to find its own.
+    private func makeReserve() {
+        do throws(IOError) {
+            if try FileSystem.size(of: reserve) == Self.reserveBytes { return }
+            try Directory.create(Directory.parent(of: reserve))
+            // Zeros would take no room on some file systems.
+            let bytes = [UInt8](repeating: 0xa5, count: Self.reserveBytes)
+            let outcome = try Bytes(bytes).withUnsafeBytes { raw throws(IOError) in
+                try FileSystem.publishOnce(raw, as: reserve, temporary: temporaryPath())
+            }
+            // Cut short by a crash or a person: a whole one next time.
+            if outcome == .exists { try FileSystem.remove(reserve) }
+        } catch {
+            // No room, or a directory of somebody else's: everything works without it.
+        }
+    }
+
+    /// Returns the file system's clock, in seconds. Throws `STORAGE_WEAK`.
+    private func probe() throws(VarveError) -> Int {
         let target = temporaryPath(suffix: ".probe")
         let name = target.dropFirst(file("tmp/").count)
         let content = Array(name.utf8)
@@ -157,7 +262,7 @@ package final class DirectoryObjectStore: ObjectStore {
                 publish: { () throws(IOError) in
                     let temporary = self.temporaryPath()
                     return try Bytes(content).withUnsafeBytes { raw throws(IOError) in
-                        try FileSystem.publishOnce(raw, as: target, temporary: temporary)
+                        try self.publishOnce(raw, target, temporary)
                     }
                 },
                 isReadBack: { () throws(IOError) in try FileSystem.read(target) == content },
@@ -166,12 +271,14 @@ package final class DirectoryObjectStore: ObjectStore {
                 }
             ).weakness()
         }
+        let now = try io { () throws(IOError) in try FileSystem.modifiedSeconds(of: target) }
         _ = try io { () throws(IOError) in try FileSystem.remove(target) }
         if let weakness {
             throw VarveError(
                 .storageWeak, "the file system of \(path) cannot hold a shared store: \(weakness); nothing was written",
                 next: "use a file system with hard links and close-to-open consistency (ext4, xfs, NFS 4)")
         }
+        return now ?? 0
     }
 
     private func io<R>(_ body: () throws(IOError) -> R) throws(VarveError) -> R {

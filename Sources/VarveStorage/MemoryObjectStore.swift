@@ -38,6 +38,20 @@ package final class MemoryObjectStore: ObjectStore {
 
     package func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try contents(name) }
 
+    package func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
+        try requireOverwritable(name)
+        let new = MemoryContents(bytes)
+        objects.withLock { $0[name] = new }
+    }
+
+    package func remove(_ name: String) throws(VarveError) {
+        try requireObjectName(name)
+        _ = objects.withLock { $0.removeValue(forKey: name) }
+    }
+
+    /// Putting takes no time here.
+    package func progress(of node: String) throws(VarveError) -> UInt64 { 0 }
+
     private func contents(_ name: String) throws(VarveError) -> MemoryContents? {
         try requireObjectName(name)
         return objects.withLock { $0[name] }

@@ -7,6 +7,10 @@
 ///
 /// **Visibility.** What one node has published, every node can read and list from then on.
 ///
+/// **Two exceptions**, for what no data depends on. `overwrite` replaces a node's own object under `nodes/` in place: it
+/// has one writer, its readers may see a mix of old and new bytes, so it carries its own checksum. `remove` takes away what
+/// nobody needs any more; whoever asks for it afterwards finds nothing.
+///
 /// **Names.** Relative paths of ASCII letters, digits, `.`, `_` and `-`, parts joined by `/`; `INTERNAL` for others.
 ///
 /// **Blocking.** Every call may wait for a disk: callers that must not wait run them on a thread of their own.
@@ -30,6 +34,15 @@ package protocol ObjectStore: Sendable {
 
     /// An object opened for reading parts of it, which stays readable while it is held.
     func open(_ name: String) throws(VarveError) -> (any ObjectContents)?
+
+    /// Makes `bytes` stand under a name below `nodes/`, in place and durably, also on a full disk where the name stood before.
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError)
+
+    /// Removes an object; one that is not there is removed already.
+    func remove(_ name: String) throws(VarveError)
+
+    /// A number that changes while `node` is putting objects, as far as that shows from outside; 0 while it puts none.
+    func progress(of node: String) throws(VarveError) -> UInt64
 
     /// Whether other nodes may share it (a directory), or it ends with the process (memory).
     var isShared: Bool { get }
@@ -65,6 +78,13 @@ package func isObjectName(_ name: some StringProtocol) -> Bool {
 
 func requireObjectName(_ name: String) throws(VarveError) {
     guard isObjectName(name) else { throw VarveError(.internal, "\"\(name)\" is no name of a stored object") }
+}
+
+func requireOverwritable(_ name: String) throws(VarveError) {
+    try requireObjectName(name)
+    guard name.hasPrefix("nodes/") else {
+        throw VarveError(.internal, "\"\(name)\" is published once, never overwritten")
+    }
 }
 
 /// A prefix to list: nothing, or a name and `/`.

@@ -75,6 +75,40 @@ package struct ObjectStoreContract: Sendable, CustomStringConvertible {
             try promise(contents.withUnsafeBytes { $0.baseAddress } == first, "the address changed")
             try promise(contents.withUnsafeBytes { $0.allSatisfy { $0 == 7 } }, "the bytes changed")
         },
+        ObjectStoreContract(description: "a heartbeat is overwritten in place, longer or shorter") { store, other in
+            for text in ["first", "a longer second", "3"] {
+                try store.overwrite("nodes/n1.cbor", Bytes(text))
+                for handle in [store, other] {
+                    let found = try handle.get("nodes/n1.cbor")
+                    try promise(found == Bytes(text), "got \(String(describing: found?.utf8)) instead of \(text)")
+                }
+            }
+            try promise(try other.list("nodes/").contains("nodes/n1.cbor"), "it is not listed")
+        },
+        ObjectStoreContract(description: "nothing but heartbeats is overwritten") { store, _ in
+            _ = try store.putIfAbsent("FORMAT", Bytes("first"))
+            for name in ["FORMAT", "blocks/e0000/x.cbor", "nodes", "nodes/../FORMAT"] {
+                do {
+                    try store.overwrite(name, Bytes("second"))
+                } catch let error as VarveError where error.code == .internal {
+                    continue
+                }
+                throw ContractViolation(description: "\"\(name)\" was overwritten")
+            }
+            try promise(try store.get("FORMAT") == Bytes("first"), "the object changed")
+        },
+        ObjectStoreContract(description: "what is removed is gone for everyone, and can be put again") { store, other in
+            _ = try store.putIfAbsent("claims/e0000/b/0", Bytes("mine"))
+            try other.remove("claims/e0000/b/0")
+            try other.remove("claims/e0000/b/0")
+            try promise(try store.get("claims/e0000/b/0") == nil, "it is still there")
+            try promise(try store.list("claims/e0000/b/").isEmpty, "it is still listed")
+            try promise(try store.putIfAbsent("claims/e0000/b/0", Bytes("other")) == .created, "it is not put again")
+        },
+        ObjectStoreContract(description: "a node that puts nothing makes no progress") { store, other in
+            _ = try store.putIfAbsent("x", Bytes("first"))
+            try promise(try other.progress(of: "n1") == 0, "there is progress")
+        },
         ObjectStoreContract(description: "a name cannot lead elsewhere") { store, _ in
             for name in ["", "/etc", "../x", "a/../b", "a//b", "a/", ".", "ä", "a b", "a\u{0}"] {
                 do {

@@ -133,4 +133,77 @@ struct DirectoryObjectStoreTests {
         weak.isListed = { false }
         #expect(try weak.weakness()?.contains("listed") == true)
     }
+
+    @Test("refuses a file system whose link replaces, before it writes anything that stays")
+    func replacingLink() throws {
+        let path = place.path + "/weak"
+        let error = #expect(throws: VarveError.self) {
+            _ = try DirectoryObjectStore(
+                path: path, node: "n1", nonce: 1,
+                publishOnce: { (bytes, path, temporary) throws(IOError) in
+                    try FileSystem.replace(path, with: bytes, temporary: temporary)
+                    return .created
+                })
+        }
+        #expect(error?.code == .storageWeak)
+        #expect(error?.message.contains("two writers") == true)
+        #expect(try place.names(in: "weak") == ["tmp"])
+        #expect(try place.names(in: "weak/tmp") == [])
+    }
+
+    @Test("removes what others left after a day, and not before")
+    func oldLeftOvers() throws {
+        _ = try open()
+        let tmp = place.path + "/store/tmp/"
+        for (name, hours) in [("n2-00000000000000ab", 25.0), ("n3-00000000000000ab", 23), ("notes", 100)] {
+            _ = FileManager.default.createFile(atPath: tmp + name, contents: Data([1]))
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -hours * 3600)], ofItemAtPath: tmp + name)
+        }
+        _ = try open()
+        #expect(try place.names(in: "store/tmp") == ["n3-00000000000000ab", "notes"])
+    }
+
+    @Test("a full disk still takes a heartbeat, from the reserve")
+    func reserve() throws {
+        let faults = FileFaults()
+        let store = try DirectoryObjectStore(path: place.path + "/store", node: "n1", nonce: 1, faults: faults)
+        let reserve = place.path + "/store/nodes/n1.reserve"
+        #expect(try FileManager.default.attributesOfItem(atPath: reserve)[.size] as? Int == 1 << 20)
+        faults.plant(.init("pwrite", code: ENOSPC, bytesBefore: 3))
+        try store.overwrite("nodes/n1.cbor", Bytes("alive"))
+        #expect(try store.get("nodes/n1.cbor") == Bytes("alive"))
+        #expect(!FileManager.default.fileExists(atPath: reserve))
+        faults.plant(.init("pwrite", code: ENOSPC))
+        #expect(code { try store.overwrite("nodes/n1.cbor", Bytes("still")) } == .storageFull)
+        _ = try open()
+        #expect(FileManager.default.fileExists(atPath: reserve), "set aside again at the next start")
+    }
+
+    @Test("shows that another node is writing, and that it goes on")
+    func progress() throws {
+        let store = try open()
+        let tmp = place.path + "/store/tmp/"
+        let names = ["n2-00000000000000ab", "n2-x-00000000000000ab"]
+        for name in names { _ = FileManager.default.createFile(atPath: tmp + name, contents: Data([1])) }
+        let first = try store.progress(of: "n2")
+        #expect(first != 0)
+        #expect(try store.progress(of: "n2") == first)
+        _ = FileManager.default.createFile(atPath: tmp + names[1], contents: Data([1, 2]))
+        #expect(try store.progress(of: "n2") == first, "that is another node's")
+        _ = FileManager.default.createFile(atPath: tmp + names[0], contents: Data([1, 2]))
+        #expect(try store.progress(of: "n2") != first)
+        #expect(try store.progress(of: "n3") == 0)
+    }
+
+    @Test("a block's claims take their directory with them")
+    func claims() throws {
+        let store = try open()
+        _ = try store.putIfAbsent("claims/e0000/b1/0000", Bytes("a"))
+        _ = try store.putIfAbsent("claims/e0000/b1/0001", Bytes("b"))
+        try store.remove("claims/e0000/b1/0000")
+        #expect(try place.names(in: "store/claims/e0000") == ["b1"])
+        try store.remove("claims/e0000/b1/0001")
+        #expect(try place.names(in: "store/claims/e0000") == [])
+    }
 }
