@@ -74,6 +74,8 @@ final class LocalFollower: Log {
         return records.map { _ in .refused(error) }
     }
 
+    func purge() {}
+
     func range() async throws(VarveError) -> Range<Offset> {
         try checkOpen()
         try contents.refresh()

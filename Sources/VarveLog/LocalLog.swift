@@ -57,6 +57,8 @@ final class LocalLog: Log {
         records.isEmpty ? [] : await writer.append(records)
     }
 
+    func purge() { writer.purge() }
+
     func range() async throws(VarveError) -> Range<Offset> {
         try checkOpen()
         return contents.range

@@ -34,6 +34,11 @@ public protocol Log: Sendable {
     /// `close` everything is refused (`NOT_READY`). A new local log takes nothing before its genesis (`LOG_MISSING`).
     func append(_ records: [Bytes]) async -> [AppendResult]
 
+    /// Gives up everything that has no report yet, queue and in flight together: each such append returns soon, for each
+    /// record with `.unknown` (`LOG_UNREACHABLE`) or, where it certainly is not in the log, `.refused` (`OVERLOADED`).
+    /// For a deadline above this layer. The log stays usable: what is appended afterwards comes behind what was given up.
+    func purge()
+
     /// First offset still held, and the next offset the log will give. Equal when nothing is held.
     /// Throws `LOG_UNREACHABLE`, `LOG_MISSING`, `LOG_DENIED`; `NOT_READY` after `close`, as `read` and `tail` do.
     func range() async throws(VarveError) -> Range<Offset>

@@ -83,6 +83,9 @@ final class MemoryLog: Log, TailSource {
         gate.isClosed ? records.map { _ in .refused(.closed(name)) } : journal.append(records)
     }
 
+    /// Nothing ever waits.
+    func purge() {}
+
     func range() async throws(VarveError) -> Range<Offset> {
         try checkOpen()
         return .zero..<journal.end

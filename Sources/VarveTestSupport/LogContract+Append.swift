@@ -123,6 +123,38 @@ extension LogContract {
                 try await bench.entries(of: log, from: first).map(\.bytes), records(0..<100), "records read back")
             await log.close()
         },
+        Check("purge answers whatever has no report yet, and the log goes on behind it") { bench in
+            let (log, first) = try await bench.begun()
+            let appends = (0..<30).map { caller in
+                Task { (caller, await log.append(records(0..<4, "caller \(caller)"))) }
+            }
+            await Task.yield()
+            log.purge()
+            log.purge()
+            try await bench.append(records(0..<1, "behind"), to: log)
+            var refused: Set<Bytes> = []
+            var stored: Set<Bytes> = []
+            for append in appends {
+                let (caller, results) = await append.value
+                try requireEqual(results.count, 4, "results of an append that was given up")
+                for (record, result) in zip(records(0..<4, "caller \(caller)"), results) {
+                    switch result {
+                    case .stored: stored.insert(record)
+                    case .refused(let error):
+                        try requireEqual(error.code, .overloaded, "code of an append that was given up")
+                        refused.insert(record)
+                    case .unknown(let error):
+                        try requireEqual(error.code, .logUnreachable, "code of an append that was given up")
+                    }
+                }
+            }
+            let kept = try await bench.entries(of: log, from: first).map(\.bytes)
+            try require(kept.contains(records(0..<1, "behind")[0]), "nothing is stored after a purge")
+            try require(stored.isSubset(of: kept), "a stored record is not in the log")
+            try require(refused.isDisjoint(with: kept), "a refused record is in the log")
+            try requireEqual(Set(kept).count, kept.count, "records in the log, each once")
+            await log.close()
+        },
         Check("log time is the same for every reader and near the clock") { bench in
             let (log, first) = try await bench.begun()
             let before = SystemInstantSource().now().microseconds / 1000
