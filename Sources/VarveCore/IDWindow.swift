@@ -17,6 +17,9 @@ package struct IDWindow: Sendable {
 
     package var count: Int { order.count - oldest }
 
+    /// What is remembered, in order of the decisions.
+    package var kept: [Decision] { order[oldest...].compactMap { decisions[$0] } }
+
     package subscript(id: SubmissionID) -> Decision? { decisions[id] }
 
     /// Adds a decision and forgets what the settings say; time is the decision's own effective time.

@@ -11,10 +11,14 @@ extension NodeMachine {
         _ logged: LoggedRecord, _ epoch: Epoch, _ blocks: some BlockLookup, _ effects: inout [Effect]
     ) throws(VarveError) -> Bool {
         let position = Position(epoch, logged.offset)
+        if let declaredEnd, position > declaredEnd.position {
+            effects.append(.stopped(lacksDeclaredEnd(declaredEnd, found: position)))
+            return false
+        }
         let content: Record?
         switch Record.decode(logged.bytes, tag: tag) {
         case .record(let record)
-        where record.header.type == .genesis && (applied != nil || record.header.id != genesis):
+        where record.header.type == .genesis && (hasGenesis || record.header.id != genesis):
             effects.append(.foreign(position, reason: Self.lateGenesis))
             content = nil
         case .record(let record): content = record
@@ -30,10 +34,6 @@ extension NodeMachine {
         case .unsupported(_, critical: false): content = nil
         }
         if let record = content {
-            if record.header.type == .seal {
-                effects.append(.stopped(Self.unsupported("a seal", position)))
-                return false
-            }
             if record.header.flags.contains(.attempt) {
                 effects.append(.stopped(Self.unsupported("a transaction with guards", position)))
                 return false
@@ -50,9 +50,13 @@ extension NodeMachine {
 
         pass(logged, position, payloadBytes: content?.payload.count ?? 0)
         var cut: CutReason?
+        var seal: Seal?
         if let record = content {
             switch record.header.type {
-            case .genesis, .barrier:
+            case .genesis:
+                hasGenesis = true
+                effects.append(.passed(id: record.header.id, at: position, cut: nil))
+            case .barrier:
                 effects.append(.passed(id: record.header.id, at: position, cut: nil))
             case .transaction: decide(record, position, evaluated, &effects)
             case .cancel: cancel(record, position, &effects)
@@ -68,11 +72,17 @@ extension NodeMachine {
                     cut = .settings
                 }
                 effects.append(.passed(id: record.header.id, at: position, cut: nil))
-            case .seal: break
+            case .seal:
+                seal = validSeal(record)
+                if seal != nil { cut = .seal }
+                effects.append(
+                    .passed(id: record.header.id, at: position, cut: seal == nil ? nil : open.number))
             }
         }
+        if position == declaredEnd?.position { cut = .seal }
         if let reason = cutReason(requested: cut) { effects.append(.cut(freeze(reason))) }
-        return true
+        if cut == .seal { end(by: seal, &effects) }
+        return ending == nil
     }
 
     private static func unsupported(_ what: String, _ position: Position) -> VarveError {
@@ -87,7 +97,8 @@ extension NodeMachine {
     private mutating func pass(_ logged: LoggedRecord, _ position: Position, payloadBytes: Int) {
         let digest = Digest(of: logged.bytes)
         inputChain.extend(position: position, logTime: logged.time, record: digest)
-        anchors.pass(position, digest: digest, previous: applied?.offset)
+        // An epoch's first record is its own every anchor: offsets of another epoch say nothing here.
+        anchors.pass(position, digest: digest, previous: applied?.epoch == epoch ? applied?.offset : nil)
         applied = position
         recordDigest = digest
         logTime = logged.time
@@ -206,7 +217,7 @@ extension NodeMachine {
         return nil
     }
 
-    private mutating func freeze(_ reason: CutReason) -> FrozenBlock {
+    mutating func freeze(_ reason: CutReason) -> FrozenBlock {
         var names = Set(open.live.names)
         if open.decisions.count > 0 { names.insert(.transactions) }
         let tables = names.sorted().map { name in

@@ -11,8 +11,16 @@ package import VarveModel
 
 package struct NodeMachine: Sendable {
     package let database: DatabaseID
-    package let genesis: GenesisID
-    package let tag: LogTag
+    /// The epoch whose records are stepped, and what tells them from others'.
+    package internal(set) var epoch: Epoch
+    package internal(set) var genesis: GenesisID
+    package internal(set) var tag: LogTag
+    /// Whether the epoch's genesis was applied: every later one is foreign.
+    var hasGenesis: Bool
+    /// How the epoch ended: nothing behind it is applied. nil while it goes on.
+    package internal(set) var ending: EpochEnding?
+    /// Where the epoch ends by an operator's declaration; nil while nothing is declared, or when a seal ends it.
+    var declaredEnd: ParentEnd?
     package internal(set) var settings: Settings
 
     /// The last applied record, and what it left behind; nil before the genesis.
@@ -35,7 +43,7 @@ package struct NodeMachine: Sendable {
     package internal(set) var catalog: [TableName: FieldCatalog]
     /// Length of each catalogue when the open block began.
     var catalogAtCut: [TableName: Int] = [:]
-    var anchors: Anchors
+    package internal(set) var anchors: Anchors
     package internal(set) var counters = Counters()
 
     package struct Adopted: Sendable, Equatable {
@@ -53,12 +61,19 @@ package struct NodeMachine: Sendable {
         package var outcomes: [UInt64] = [0, 0, 0, 0, 0]
     }
 
-    /// At the beginning of epoch 0: the genesis is the first record to be stepped.
-    /// - Parameter epochRecord: digest of `epochs/e0000`, the first manifest's predecessor.
-    package init(database: DatabaseID, genesis: GenesisID, settings: Settings, epochRecord: Digest) {
+    /// Before the first block: the genesis is the first record to be stepped.
+    /// - Parameters:
+    ///   - epochRecord: digest of `epochs/e0000`, the first manifest's predecessor.
+    ///   - parentEnd: what an earlier epoch left behind that ended before any block.
+    package init(
+        database: DatabaseID, genesis: GenesisID, settings: Settings, epochRecord: Digest, epoch: Epoch = .first,
+        parentEnd: ParentEnd? = nil
+    ) {
         self.database = database
+        self.epoch = epoch
         self.genesis = genesis
         tag = LogTag(database: database, genesis: genesis)
+        hasGenesis = false
         self.settings = settings
         applied = nil
         logTime = 0
@@ -72,6 +87,7 @@ package struct NodeMachine: Sendable {
         window = IDWindow(horizon: .zero)
         catalog = [:]
         anchors = Anchors()
+        if let parentEnd { begin(behind: parentEnd) }
     }
 
     /// Behind an adopted block: the state is what its manifest says, with what older blocks add to it.
@@ -83,8 +99,10 @@ package struct NodeMachine: Sendable {
         catalog: [TableName: FieldCatalog]
     ) {
         database = manifest.database
+        epoch = manifest.last.epoch
         self.genesis = genesis
         tag = LogTag(database: manifest.database, genesis: genesis)
+        hasGenesis = true
         settings = manifest.settings
         applied = manifest.last
         logTime = manifest.logTime
@@ -109,6 +127,10 @@ package struct NodeMachine: Sendable {
         case records(Epoch, [LoggedRecord])
         /// The manifest that stands in storage for the oldest frozen block, by whoever published it.
         case published(Manifest, Digest)
+        /// The record of the next epoch says where this one ended, without a seal.
+        case declaredEnd(ParentEnd)
+        /// The next epoch's record is durable: its log is read from now on.
+        case enter(Epoch, GenesisID, ParentEnd)
     }
 
     /// An entry of the log as the machine sees it.
@@ -133,6 +155,8 @@ package struct NodeMachine: Sendable {
         case passed(id: Bytes16, at: Position, cut: BlockNumber?)
         /// A block is complete: write it, publish it, or adopt who did.
         case cut(FrozenBlock)
+        /// The epoch is over: nothing behind this is applied before the next epoch is entered.
+        case ended(EpochEnding)
         /// The oldest frozen block now lives in storage.
         case adopted(Manifest, Digest)
         /// A record of somebody else's in our log.
@@ -147,14 +171,17 @@ package struct NodeMachine: Sendable {
     package mutating func step(_ input: Input, reading blocks: some BlockLookup) throws(VarveError) -> [Effect] {
         switch input {
         case .records(let epoch, let records):
+            // Behind an epoch's end nothing is content, and nothing is hashed: what a seal left out never was.
+            guard epoch == self.epoch, ending == nil else { return [] }
             var effects: [Effect] = []
             effects.reserveCapacity(records.count)
             for record in records {
                 guard try apply(record, epoch, blocks, &effects) else { break }
             }
             return effects
-        case .published(let manifest, let digest):
-            return adopt(manifest, digest)
+        case .published(let manifest, let digest): return adopt(manifest, digest)
+        case .declaredEnd(let end): return declare(end)
+        case .enter(let epoch, let genesis, let end): return enter(epoch, genesis, end)
         }
     }
 

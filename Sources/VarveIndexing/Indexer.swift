@@ -305,6 +305,11 @@ package final class Indexer: Sendable {
                 logger.debug("block cut", metadata: ["block": "\(block.number)", "at": "\(block.draft.last)"])
                 flushSignal.notify()
             case .adopted: break
+            case .ended(let ending):
+                stop(
+                    VarveError(
+                        .epochStale, "epoch \(epoch) was sealed at \(ending.end.position)",
+                        next: "start this node again"))
             case .foreign(let position, let reason): noteForeign(position, reason)
             case .damaged(let offset, let reason): damage = (offset, reason)
             case .stopped(let error): stop(error)

@@ -23,15 +23,20 @@ public struct LogReference: Sendable, Equatable {
     /// Filled in once the genesis was read.
     public var genesis: GenesisID?
     public var genesisOffset: Offset?
+    /// In a seal, and in the epoch record made from it: under which name nodes have the cluster in their configuration;
+    /// nil for the one they used before.
+    public var cluster: String?
 
     public init(
-        kind: Kind, clusterID: String = "", topic: String, genesis: GenesisID? = nil, genesisOffset: Offset? = nil
+        kind: Kind, clusterID: String = "", topic: String, genesis: GenesisID? = nil, genesisOffset: Offset? = nil,
+        cluster: String? = nil
     ) {
         self.kind = kind
         self.clusterID = clusterID
         self.topic = topic
         self.genesis = genesis
         self.genesisOffset = genesisOffset
+        self.cluster = cluster
     }
 
     /// Whether both name the same place; what was read from it is not compared.
@@ -39,9 +44,10 @@ public struct LogReference: Sendable, Equatable {
         kind == other.kind && clusterID == other.clusterID && topic == other.topic
     }
 
-    /// `{0: kind, 1: cluster id, 2: topic, 3: genesis id, 4: genesis offset}`, the last two only when known.
+    /// `{0: kind, 1: cluster id, 2: topic, 3: genesis id, 4: genesis offset, 5: cluster name}`, the last three only when
+    /// known.
     func encode(to writer: inout CBORWriter) {
-        writer.map(3 + (genesis == nil ? 0 : 1) + (genesisOffset == nil ? 0 : 1))
+        writer.map(3 + (genesis == nil ? 0 : 1) + (genesisOffset == nil ? 0 : 1) + (cluster == nil ? 0 : 1))
         writer.unsigned(0)
         writer.unsigned(kind.rawValue)
         writer.unsigned(1)
@@ -55,6 +61,10 @@ public struct LogReference: Sendable, Equatable {
         if let genesisOffset {
             writer.unsigned(4)
             writer.integer(genesisOffset.value)
+        }
+        if let cluster {
+            writer.unsigned(5)
+            writer.text(cluster)
         }
     }
 
@@ -71,6 +81,7 @@ public struct LogReference: Sendable, Equatable {
             switch try reader.unsigned() {
             case 3: reference.genesis = try reader.bytes16()
             case 4: reference.genesisOffset = try reader.logOffset()
+            case 5: reference.cluster = try reader.text()
             default: throw reader.fault("an unknown field of a log reference")
             }
             fields -= 1

@@ -1,5 +1,6 @@
 /// Drives a `NodeMachine` as a log would: each line appends one record and steps the machine with it.
 
+import Testing
 import VarveCore
 import VarveModel
 
@@ -25,7 +26,8 @@ struct Script {
     var effects: [NodeMachine.Effect] = []
     /// Everything that was in the log, to play again.
     var entries: [NodeMachine.LoggedRecord] = []
-    let genesis = GenesisID(high: 7, low: 7)
+    var genesis = GenesisID(high: 7, low: 7)
+    var epoch = Epoch.first
     let database = DatabaseID(high: 1, low: 2)
     private var ids: UInt64 = 0
 
@@ -62,7 +64,7 @@ struct Script {
         let record = NodeMachine.LoggedRecord(offset: Offset(offset), time: clock, bytes: bytes)
         offset += 1
         entries.append(record)
-        let new = try machine.step(.records(.first, [record]), reading: blocks)
+        let new = try machine.step(.records(epoch, [record]), reading: blocks)
         effects += new
         return new
     }
@@ -88,6 +90,27 @@ struct Script {
         let manifest = block.manifest(previous: machine.expectedPrevious, files: [:])
         effects += try machine.step(.published(manifest, Digest(of: manifest.encoded())), reading: blocks)
         blocks.blocks.append(block)
+    }
+
+    /// A seal that names a log with this genesis as the next epoch's.
+    @discardableResult
+    mutating func seal(_ next: GenesisID, to number: Int = 1) throws -> [NodeMachine.Effect] {
+        let log = LogReference(
+            kind: .memory, topic: "e000\(number)", genesis: next, genesisOffset: .zero)
+        return try append(.seal, id: nextID(), payload: Seal(next: try #require(Epoch(number)), log: log).encoded())
+    }
+
+    /// Goes on in the next epoch: its log begins with its genesis.
+    mutating func cross(_ end: EpochEnding) throws {
+        let next = try #require(epoch.next)
+        let id = try #require(end.seal?.log.genesis)
+        effects += try machine.step(.enter(next, id, end.end), reading: blocks)
+        let payload = Genesis(
+            database: database, epoch: next, log: LogReference(kind: .memory, topic: "next"), began: .sealed,
+            settings: machine.settings, parent: Genesis.Parent(genesis: genesis)
+        ).encoded()
+        (epoch, genesis, offset) = (next, id, 0)
+        try append(.genesis, id: id, payload: payload)
     }
 
     func document(_ table: String, _ key: String) throws -> Value? {
