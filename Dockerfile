@@ -30,7 +30,7 @@ RUN apt-get update \
     && install -d -o varve -g varve /var/lib/varve /var/lib/varve/storage /var/lib/varve/node
 COPY Examples/config/container.yaml /etc/varve/node.yaml
 COPY --from=build /out/varve /usr/local/bin/varve
-# The version the program itself reports; Scripts/test-compose holds the two together.
+# What `varve --version` says; TidyTests and Scripts/test-compose hold the two together.
 ARG VARVE_VERSION=0.1.0
 LABEL org.opencontainers.image.title="Varve" \
       org.opencontainers.image.description="An immutable, time-travelling database that is a log and a directory of files" \

@@ -120,13 +120,14 @@ extension API {
                 report.fault = Problem(fault.error, line: fault.line)
             } catch let error as ExchangeError {
                 if case .badEncoding(let reason) = error {
-                    report.fault = Problem(VarveError(.badRequest, "the body is no gzip: \(reason)"), line: cutter.line)
+                    report.fault = Problem(
+                        VarveError(.badRequest, "the body is no gzip: \(reason)"), line: cutter.line + 1)
                 } else {
                     // Nobody will see it; what was submitted stands.
-                    report.fault = Problem(VarveError(.badRequest, "the body was cut off"), line: cutter.line)
+                    report.fault = Problem(VarveError(.badRequest, "the body was cut off"), line: cutter.line + 1)
                 }
             } catch {
-                report.fault = Problem(VarveError(.notReady, "the load was stopped"), line: cutter.line)
+                report.fault = Problem(VarveError(.notReady, "the load was stopped"), line: cutter.line + 1)
             }
             while inFlight > 0 { await takeOne() }
             report.batches.sort { $0.number < $1.number }

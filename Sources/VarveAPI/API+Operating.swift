@@ -60,7 +60,7 @@ extension API {
                 number: manifest.number, first: manifest.first, last: manifest.last,
                 transactions: Int(clamping: manifest.counts.transactions), rows: Int(clamping: manifest.counts.rows),
                 bytes: Int(clamping: manifest.counts.bytes), cut: manifest.cut.description,
-                digest: stored.digest.description, files: files)
+                systemTime: manifest.systemTime, digest: stored.digest.description, files: files)
         }
         return .json(BlocksAnswer(blocks: blocks).json)
     }

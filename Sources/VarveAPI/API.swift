@@ -55,7 +55,10 @@ package final class API: Sendable {
                 !Negotiation.isAuthorized(head.headers["Authorization"], token)
             {
                 throw VarveError(
-                    .unauthenticated, "this node asks for a token (http.token)", next: "Authorization: Bearer …")
+                    .unauthenticated,
+                    head.headers["Authorization"] == nil
+                        ? "this node asks for a token (http.token)" : "this is not the token of this node (http.token)",
+                    next: "send Authorization: Bearer TOKEN; varve takes it by --token or VARVE_TOKEN")
             }
             guard head.pathSegments != nil else {
                 throw VarveError(.badRequest, "the path has a broken percent escape or is not UTF-8")

@@ -13,7 +13,7 @@ import VarveModel
 #endif
 
 final class BatchCutter {
-    /// The line that is being read, from 1.
+    /// The last line that was read whole, from 1.
     private(set) var line = 0
 
     private let batchRows: Int

@@ -329,7 +329,7 @@ package let openAPIDocument = """
             detail: {type: string}
             at: {type: string, description: JSON pointer into the request}
             next: {type: string, description: What to do next}
-            runbook: {type: string}
+            runbook: {type: string, description: "The page to follow, by its path in the documentation"}
             id: {type: string, description: Of the submission whose outcome is unknown}
             expiresAt: {type: string, format: date-time}
             line: {type: integer, description: "Of a load's body, from 1"}
@@ -427,7 +427,7 @@ package let openAPIDocument = """
             noop: {type: boolean, description: Nothing was there to cut; `block` is the newest one}
         Block:
           type: object
-          required: [number, first, last, transactions, rows, bytes, cut, digest, files]
+          required: [number, first, last, transactions, rows, bytes, cut, systemTime, digest, files]
           properties:
             number: {type: integer}
             first: {type: [string, "null"]}
@@ -436,6 +436,7 @@ package let openAPIDocument = """
             rows: {type: integer}
             bytes: {type: integer}
             cut: {enum: [rows, transactions, bytes, time, request, seal, settings, quarantine]}
+            systemTime: {type: [string, "null"], format: date-time, description: The newest transaction's up to `last`}
             digest: {type: string}
             files:
               type: array

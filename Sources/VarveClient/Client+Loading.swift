@@ -85,6 +85,7 @@ extension Client {
             guard problem.error.isWorthAnotherNode, ContinuousClock.now < deadline, !Task.isCancelled else {
                 throw LoadFault.error(Self.explained(problem.error), line: problem.line.map { piece.line($0) })
             }
+            options.onWait?(problem.error)
             try await Task.sleep(for: .milliseconds(200))
         }
     }

@@ -74,6 +74,7 @@ public final class Client: Sendable {
             guard wasReached, round.canWait, ContinuousClock.now < deadline else {
                 throw CallFailure(unreached(failure), mayHaveArrived: mayHaveArrived)
             }
+            options.onWait?(failure)
             try? await Task.sleep(for: round.pause())
         }
     }

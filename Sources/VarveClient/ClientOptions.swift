@@ -1,6 +1,6 @@
 // Which nodes a client speaks to, and how patient it is.
 
-import VarveModel
+package import VarveModel
 
 public struct ClientOptions: Sendable {
     /// `http://host:port`, in the order of preference.
@@ -13,6 +13,9 @@ public struct ClientOptions: Sendable {
     /// How long one answer may take to begin, beyond what the request itself asks the node to wait.
     public var answerTimeout: Duration
 
+    /// Told why before a call tries again or waits to.
+    package var onWait: (@Sendable (VarveError) -> Void)?
+
     public static let defaultURL = "http://127.0.0.1:8080"
 
     public init(
@@ -24,6 +27,11 @@ public struct ClientOptions: Sendable {
         self.patience = patience
         self.answerTimeout = answerTimeout
     }
+}
+
+extension ClientOptions {
+    /// Whether a client would take it.
+    package static func isURL(_ text: String) -> Bool { (try? NodeURL(text)) != nil }
 }
 
 /// `http://host:port[/prefix]`, without a slash at the end.

@@ -6,8 +6,17 @@ import VarveTerminal
 
 extension Invocation {
     /// A client of the nodes that --url names.
-    func client(patience: Duration = .seconds(10)) throws(VarveError) -> Client {
-        try Client(ClientOptions(urls: self[Parameters.urls], token: self[Parameters.token], patience: patience))
+    func client(patience: Duration = .seconds(10), _ waiting: Waiting? = nil) throws(VarveError) -> Client {
+        var options = ClientOptions(urls: self[Parameters.urls], token: self[Parameters.token], patience: patience)
+        if let waiting { options.onWait = { reason in waiting.because(reason) } }
+        return try Client(options)
+    }
+}
+
+extension Invocation {
+    /// What a read waits for.
+    var awaited: String {
+        self[Parameters.after].map { "the node to apply \($0.position), and its answer" } ?? "the node's answer"
     }
 }
 

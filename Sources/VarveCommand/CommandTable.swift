@@ -48,7 +48,7 @@ enum CommandTable {
             section: "Running nodes",
             parameters: [
                 Parameters.nodes, Parameters.kafka, Parameters.embedded, Parameters.directory, Parameters.basePort,
-                Parameters.topic,
+                Parameters.topic, Parameters.json,
             ],
             examples: [
                 Example("varve cluster", "three nodes on ports 8080 to 8082"),
@@ -147,7 +147,7 @@ enum CommandTable {
         Command(
             "status", "Show where nodes stand",
             discussion: """
-                Position, lag, blocks, what only the log holds (RPO) and chains of each node. Two nodes at the same \
+                Position, lag, blocks, what only the log holds (RPO), warnings and chains of each node, as much as fits. Two nodes at the same \
                 position show the same chains. The exit code is 0 when every node is ready. With --watch the table is \
                 drawn again in its place every second; into a file or pipe, one table after another.
                 """,

@@ -12,10 +12,10 @@ enum Parameters {
     // MARK: Where
 
     static let urls = Option.repeated(
-        "url", .text, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
+        "url", .nodeURL, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
         "Node to ask; given several times, the next one is asked when one does not answer.")
     static let statusURLs = Option.repeated(
-        "url", .text, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
+        "url", .nodeURL, "U", default: [ClientOptions.defaultURL], environment: "VARVE_URL",
         "Node to ask; several times for several nodes.")
     static let token = Option.optional(
         "token", .text, "T", environment: "VARVE_TOKEN", secret: true, "The token of the nodes, if they ask for one.")
@@ -84,6 +84,12 @@ enum Parameters {
     static let limit = Option.value("limit", .integer(1...10_000), "N", default: 20, "At most so many.")
     static let block = Argument.required("number", .integer(), "Number of the block.")
     static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")
+}
+
+extension ValueType where Value == String {
+    static var nodeURL: Self {
+        ValueType(expected: "a URL like \(ClientOptions.defaultURL)") { ClientOptions.isURL($0) ? $0 : nil }
+    }
 }
 
 extension ValueType where Value == AsOf {

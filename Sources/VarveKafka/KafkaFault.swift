@@ -14,8 +14,20 @@ enum KafkaFault {
             return VarveError(
                 .logUnreachable,
                 "Kafka at \(servers) does not answer for topic \(topic): \(error.message) (\(error.code.name))",
-                next: "check that a broker listens at \(servers); the node goes on trying")
+                next: remedy(error, at: servers))
         }
+    }
+
+    /// A name that does not resolve is a broker's own, which it advertises, as often as one that was configured.
+    private static func remedy(_ error: RdKafkaError, at servers: String) -> String {
+        let parts = error.message.split(separator: "Failed to resolve '", maxSplits: 1)
+        guard parts.count == 2, let name = parts[1].split(separator: "'").first else {
+            return "check that a broker listens at \(servers); the node goes on trying"
+        }
+        return "the node must be able to resolve and reach \(name): "
+            + (servers.contains(name)
+                ? "check the name and the node's network; the node goes on trying"
+                : "a broker advertises it (advertised.listeners); the node goes on trying")
     }
 
     static func denied(_ error: RdKafkaError, _ topic: String, at servers: String) -> VarveError {

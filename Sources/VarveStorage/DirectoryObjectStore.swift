@@ -291,10 +291,19 @@ package final class DirectoryObjectStore: ObjectStore {
             VarveError(
                 .storageFull, "storage \(path) has no room: \(error); what is published stays as it is",
                 next: "make room; nodes go on by themselves")
+        case .denied where error.code == ENOTDIR:
+            VarveError(
+                .storageDenied, "storage \(path) is no directory: it is a file, or below one (\(error))",
+                next: "name a directory in storage.path")
+        case .denied where error.code == EROFS:
+            VarveError(
+                .storageDenied, "storage \(path) is read-only: \(error)",
+                next: "mount it for writing; every node publishes blocks")
         case .denied:
             VarveError(
                 .storageDenied, "storage \(path) refuses this process: \(error)",
-                next: "give the node's user the right to read, create and link files there")
+                next: "give user \(geteuid()) the right to read, create and link files there "
+                    + "(chown -R \(geteuid()):\(getegid()); of a container, the directory that is mounted there)")
         case .sync:
             VarveError(
                 .ioFatal, "storage \(path): \(error); the file was not published",

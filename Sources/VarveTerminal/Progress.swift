@@ -76,8 +76,9 @@ package final class ProgressBar: Sendable {
     private static let redrawInterval: Duration = .milliseconds(100)
 
     /// On standard error.
-    package convenience init(label: String, bytesTotal: Int? = nil) {
-        let start = ContinuousClock.now
+    package convenience init(
+        label: String, bytesTotal: Int? = nil, began start: ContinuousClock.Instant = ContinuousClock.now
+    ) {
         self.init(
             label: label, bytesTotal: bytesTotal, width: { Terminal.width(Terminal.standardError) },
             elapsed: { ContinuousClock.now - start },
@@ -108,6 +109,14 @@ package final class ProgressBar: Sendable {
         change {
             $0.bytes = bytes
             $0.documents = documents
+        }
+    }
+
+    /// A line of text above the bar, for a terminal: the caller knows whether there is one.
+    package func say(_ text: String) {
+        state.withLock { state in
+            draw((state.lastDrawn == nil || state.ended ? "" : "\r\u{1b}[K") + printable(text) + "\n")
+            state.lastDrawn = nil
         }
     }
 

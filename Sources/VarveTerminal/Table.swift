@@ -26,6 +26,16 @@ package struct Table: Sendable {
 
     package init(_ titles: [String], rows: [[String]] = []) { self.init(titles.map { Column($0) }, rows: rows) }
 
+    /// Columns it takes when nothing is cut.
+    package var width: Int {
+        let widths = columns.indices.map { index in
+            rows.reduce(displayWidth(printable(columns[index].title))) {
+                max($0, index < $1.count ? displayWidth(printable($1[index])) : 0)
+            }
+        }
+        return widths.reduce(2 * max(0, columns.count - 1), +)
+    }
+
     /// Lines with their ends. `width` nil never cuts. A row with too few cells has empty ones; more are left out.
     package func render(width: Int? = nil, palette: Palette = .plain) -> String {
         guard !columns.isEmpty else { return "" }

@@ -30,13 +30,15 @@ package struct BlocksAnswer: Sendable, Equatable {
         package var rows: Int
         package var bytes: Int
         package var cut: String
+        /// Newest system time given to any transaction up to the cut; nil from a node that does not tell.
+        package var systemTime: Instant?
         /// SHA-256 of the manifest, 64 hexadecimal digits.
         package var digest: String
         package var files: [File]
 
         package init(
             number: BlockNumber, first: Position?, last: Position, transactions: Int, rows: Int, bytes: Int,
-            cut: String, digest: String, files: [File]
+            cut: String, systemTime: Instant?, digest: String, files: [File]
         ) {
             self.number = number
             self.first = first
@@ -45,6 +47,7 @@ package struct BlocksAnswer: Sendable, Equatable {
             self.rows = rows
             self.bytes = bytes
             self.cut = cut
+            self.systemTime = systemTime
             self.digest = digest
             self.files = files
         }
@@ -74,7 +77,8 @@ package struct BlocksAnswer: Sendable, Equatable {
                     number: BlockNumber(UInt64(try block.count("number"))), first: try block.optionalPosition("first"),
                     last: try block.position("last"), transactions: try block.optionalCount("transactions") ?? 0,
                     rows: try block.count("rows"), bytes: try block.count("bytes"), cut: try block.text("cut"),
-                    digest: try block.text("digest"), files: files))
+                    systemTime: try block.optionalInstant("systemTime"), digest: try block.text("digest"),
+                    files: files))
         }
     }
 
@@ -86,7 +90,8 @@ extension BlocksAnswer.Block {
         .fields([
             "number": .integer(Int64(number.value)), "first": first.map { .text(of: $0) } ?? .null,
             "last": .text(of: last), "transactions": .count(transactions), "rows": .count(rows),
-            "bytes": .count(bytes), "cut": .text(cut), "digest": .text(digest), "files": .array(files.map(\.json)),
+            "bytes": .count(bytes), "cut": .text(cut), "systemTime": systemTime.map { .text(of: $0) } ?? .null,
+            "digest": .text(digest), "files": .array(files.map(\.json)),
         ])
     }
 }

@@ -10,6 +10,7 @@ package struct Problem: Sendable, Equatable {
     /// JSON pointer into the request.
     package var at: String?
     package var next: String?
+    /// The page to follow, by its path in the documentation.
     package var runbook: String?
     /// Of a submission whose outcome is unknown.
     package var id: SubmissionID?
@@ -26,6 +27,7 @@ package struct Problem: Sendable, Equatable {
         detail = error.message
         at = error.at
         next = error.next
+        runbook = VarveWire.runbook(of: error.code)
         id = error.id
         expiresAt = error.expiresAt
         self.line = line
@@ -66,6 +68,19 @@ extension Problem {
 
     /// The last line of a stream that could not go on.
     package var lastLine: Value { .fields(["error": json]) }
+}
+
+/// The one table of codes and runbooks: where an operator reads on. Every other code is explained in docs/errors.md.
+package func runbook(of code: ErrorCode) -> String? {
+    switch code {
+    case .logBehind: "docs/runbooks/log-behind-storage.md"
+    case .logGap: "docs/runbooks/log-gap.md"
+    case .logReplaced: "docs/runbooks/log-replaced.md"
+    case .logDiverged: "docs/runbooks/log-diverged.md"
+    case .logMissing: "docs/runbooks/log-lost.md"
+    case .logCorrupt: "docs/runbooks/log-corrupt.md"
+    default: nil
+    }
 }
 
 /// The one table of codes and statuses. A code that stops a node (of log, epoch or storage) is answered 503.

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VarveClient
 import VarveModel
@@ -48,6 +49,53 @@ struct DashboardTests {
             try await node.startAndWait()
             try await browser.wait(for: "document.body.dataset.state === 'ready'")
             #expect(try browser.evaluate("document.getElementById('notes').textContent") == "")
+        }
+    }
+
+    @Test func itSaysThatItsNodeIsStartingAndWhy() async throws {
+        try await withScratch { directory in
+            let port = try freePort()
+            let node = try NodeProcess(
+                "n1", in: directory,
+                "log: !Kafka { bootstrapServers: \"127.0.0.1:\(port)\", topic: x }\nstorage: !Local { path: \(directory)/s }"
+            )
+            try node.start()
+            try await node.waitUntilItListens()
+            let browser = try Browser(node.url, in: directory)
+            try await browser.wait(for: "document.body.dataset.state === 'starting'")
+            #expect(try browser.evaluate("document.getElementById('notes').textContent").contains("does not serve yet"))
+            try await browser.wait(for: "document.getElementById('notes').textContent.includes('LOG_UNREACHABLE')")
+            #expect(try browser.evaluate("document.getElementById('notes').textContent").contains("docs/errors.md"))
+            node.stop()
+        }
+    }
+
+    @Test func itSaysThatItsNodeFailsAndThenThatItHasStopped() async throws {
+        try await withScratch { directory in
+            let node = try NodeProcess("n1", in: directory, sections(directory))
+            try await node.startAndWait()
+            try await put(node, #"{"_id":"ada"}"#)
+            _ = try await node.client.flush()
+            let browser = try Browser(node.url, in: directory)
+            try await browser.wait(for: "document.querySelectorAll('#blocks rect').length === 1")
+            #expect(try browser.evaluate("document.getElementById('blocksTo').textContent").hasSuffix(" UTC"))
+            #expect(try browser.evaluate("document.getElementById('blocksFrom').textContent").contains(":"))
+
+            // Its storage goes away, as a mount does.
+            try FileManager.default.moveItem(atPath: "\(directory)/storage", toPath: "\(directory)/away")
+            try await put(node, #"{"_id":"eve"}"#)
+            _ = try? await node.client.flush(timeout: .milliseconds(10))
+            try await browser.wait(for: "document.body.dataset.state === 'degraded'")
+            #expect(
+                try browser.evaluate("document.getElementById('notes').textContent").contains("STORAGE_UNREACHABLE"))
+
+            // It comes back with something else where the next block belongs.
+            try Data("no manifest".utf8).write(
+                to: URL(filePath: "\(directory)/away/blocks/e0000/b0000000000000001.cbor"))
+            try FileManager.default.moveItem(atPath: "\(directory)/away", toPath: "\(directory)/storage")
+            try await browser.wait(for: "document.body.dataset.state === 'stopped'")
+            let notes = try browser.evaluate("document.getElementById('notes').textContent")
+            #expect(notes.contains("has stopped") && notes.contains("BLOCK_CORRUPT"))
         }
     }
 

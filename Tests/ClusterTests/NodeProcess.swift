@@ -81,6 +81,21 @@ final class NodeProcess: Sendable {
         throw NodeFailure("\(name) is not ready after a minute:\n\(log.suffix(2_000))")
     }
 
+    /// The server is there before the node is.
+    func waitUntilItListens() async throws {
+        let client = try Client(ClientOptions(urls: [url], patience: .zero))
+        for _ in 0..<1_200 {
+            do throws(VarveError) {
+                _ = try await client.status()
+                return
+            } catch {
+                if error.code != .nodeUnreachable { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw NodeFailure("\(name) does not listen after a minute:\n\(log.suffix(2_000))")
+    }
+
     /// SIGKILL: nothing is written or closed any more.
     func kill() { end(SIGKILL) }
 

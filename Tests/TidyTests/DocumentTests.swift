@@ -36,6 +36,30 @@ import Testing
         for code in codes where !page.contains("`\(code)`") { Issue.record("docs/errors.md does not explain \(code)") }
     }
 
+    @Test func everyRunbookThatTheSourcesNameIsThere() throws {
+        let table = try Repository.matches(
+            #""(docs/runbooks/[a-z-]+\.md)""#, in: try Repository.text("Sources/VarveWire/Problem.swift"))
+        #expect(table.count >= 6)
+        for runbook in table where !Repository.exists(runbook) { Issue.record("there is no \(runbook)") }
+        // The page of codes leads to the same ones.
+        let linked = try Repository.matches(
+            #"(?m)^\| `[A-Z_]+` \|.*\]\((runbooks/[a-z-]+\.md)\)"#, in: try Repository.text("docs/errors.md"))
+        #expect(Set(linked.map { "docs/" + $0 }) == Set(table))
+    }
+
+    /// The number stands in the program; what has to repeat it says the same.
+    @Test func theVersionIsTheProgramsEverywhere() throws {
+        let version = try #require(
+            try Repository.matches(
+                #"static let version = "([^"]+)""#, in: try Repository.text("Sources/VarveNode/Node+Operating.swift")
+            ).first)
+        #expect(try Repository.text("Dockerfile").contains("\nARG VARVE_VERSION=\(version)\n"))
+        #expect(try Repository.text("README.md").contains("## This version: \(version)"))
+        for page in ["docker-compose.yml", "Scripts/test-compose", "docs/operations.md", "Makefile"] {
+            #expect(try !Repository.text(page).contains(version), "\(page) repeats the version")
+        }
+    }
+
     @Test func everyMetricIsExplained() throws {
         let page = try Repository.text("docs/observability.md")
         var count = 0

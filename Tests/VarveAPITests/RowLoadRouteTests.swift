@@ -126,6 +126,7 @@ private func lines(_ range: Range<Int>, _ extra: String = "") -> String {
                 "POST", "/v1/tables/t/rows", bytes: Array("no gzip".utf8), headers: [("Content-Encoding", "gzip")])
             #expect(broken.status == 400)
             #expect(broken.code == "BAD_REQUEST")
+            #expect(broken.json["line"] == 1)
         }
     }
 

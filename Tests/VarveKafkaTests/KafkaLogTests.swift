@@ -8,6 +8,16 @@ import VarveTestSupport
 
 /// The log over the embedded broker: what needs no real one.
 @Suite(.timeLimit(.minutes(2))) struct KafkaLogTests {
+    @Test func aNameThatDoesNotResolveIsNamedWithWhoseItIs() {
+        func next(_ servers: String, _ message: String) -> String? {
+            KafkaFault.question(RdKafkaError(.timedOut, message), "log", at: servers).next
+        }
+        let unresolved = "kafka-3:9092/3: Failed to resolve 'kafka-3:9092': Name or service not known"
+        #expect(next("10.0.0.1:9092", unresolved)?.contains("kafka-3:9092: a broker advertises it") == true)
+        #expect(next("kafka-3:9092", unresolved)?.contains("check the name and the node's network") == true)
+        #expect(next("k:1", "Connection refused") == "check that a broker listens at k:1; the node goes on trying")
+    }
+
     @Test func theEmbeddedBrokerIsKnownAndEachEpochHasItsTopic() async throws {
         let embedded = try Embedded()
         #expect(try await embedded.provider.probe(.first) == .present)

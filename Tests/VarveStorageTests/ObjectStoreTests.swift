@@ -54,6 +54,21 @@ struct DirectoryObjectStoreTests {
         try DirectoryObjectStore(path: place.path + "/" + name, node: node, nonce: 7)
     }
 
+    @Test("says that its path is a file, and not that rights are missing")
+    func file() throws {
+        try Data().write(to: URL(filePath: place.path + "/store"))
+        do {
+            _ = try open()
+            Issue.record("a file was taken for a store")
+        } catch let error as VarveError {
+            #expect(error.code == .storageDenied)
+            #expect(error.message.contains("is no directory"))
+            #expect(error.next == "name a directory in storage.path")
+        }
+        let denied = DirectoryObjectStore.storageError(IOError(code: EACCES, operation: "mkdir", path: "p"), "p")
+        #expect(denied.next?.contains("give user \(geteuid()) the right") == true)
+    }
+
     @Test("removes what its own node left behind, and nothing else")
     func leftOvers() throws {
         _ = try open()

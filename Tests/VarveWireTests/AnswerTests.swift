@@ -198,11 +198,19 @@ private func reread(_ value: Value) throws -> Value { try parseJSON(value.json) 
         #expect(try StatusAnswer(json: reread(status.json)) == status)
     }
 
+    @Test func aProblemNamesItsRunbook() throws {
+        let problem = Problem(VarveError(.logMissing, "gone"))
+        #expect(problem.json["runbook"] == "docs/runbooks/log-lost.md")
+        #expect(try Problem(json: reread(problem.json)) == problem)
+        #expect(Problem(VarveError(.notFound, "x")).json["runbook"] == nil)
+    }
+
     @Test func blocksEpochsTablesAndFlushAreReadBack() throws {
         let blocks = BlocksAnswer(blocks: [
             .init(
                 number: BlockNumber(3), first: .zero, last: position, transactions: 2, rows: 7, bytes: 100,
-                cut: "rows", digest: "d", files: [.init(table: "t", name: "n", bytes: 1, rows: 7, digest: "e")])
+                cut: "rows", systemTime: Instant(microseconds: 1_700_000_000_000_000), digest: "d",
+                files: [.init(table: "t", name: "n", bytes: 1, rows: 7, digest: "e")])
         ])
         #expect(try BlocksAnswer(json: reread(blocks.json)) == blocks)
         let epochs = EpochsAnswer(epochs: [

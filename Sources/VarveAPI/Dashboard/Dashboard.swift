@@ -64,8 +64,10 @@ enum Dashboard {
         </div>
         <div class="columns">
         <section class="card"><h2>Blocks over time</h2>
-        <svg id="blocks" viewBox="0 0 600 132" preserveAspectRatio="none" role="img" aria-label="Rows of the newest blocks">
-        </svg><div id="blocksSub" class="sub"></div></section>
+        <svg id="blocks" viewBox="0 0 600 132" preserveAspectRatio="none" role="img"
+        aria-label="Rows of the newest blocks over time">
+        </svg><div class="axis sub"><span id="blocksFrom"></span><span id="blocksMiddle"></span><span id="blocksTo"></span>
+        </div><div id="blocksSub" class="sub"></div></section>
         <section class="card"><h2>Records applied</h2>
         <svg id="rate" viewBox="0 0 600 132" preserveAspectRatio="none" role="img" aria-label="Records applied a second">
         </svg><div id="rateSub" class="sub"></div></section>

@@ -64,11 +64,8 @@ let dashboardScript = #"""
       document.title = (node || 'Varve') + ' · ' + name;
     }
 
-    const runbooks = ['LOG_BEHIND_STORAGE', 'LOG_CORRUPT', 'LOG_DIVERGED', 'LOG_GAP', 'LOG_LOST', 'LOG_REPLACED'];
-    function runbookOf(p) {
-      if (p.runbook) return p.runbook;
-      return runbooks.includes(p.code) ? 'docs/runbooks/' + p.code.toLowerCase().replaceAll('_', '-') + '.md' : '';
-    }
+    // Where to read on about an error: its runbook, else the table of codes.
+    const pageOf = p => p.runbook || (p.code ? 'docs/errors.md' : '');
 
     function note(title, problem, bad) {
       const box = el('div', null, bad ? 'note bad' : 'note');
@@ -76,17 +73,16 @@ let dashboardScript = #"""
       if (problem.code) box.append(el('code', problem.code));
       if (problem.detail) box.append(problem.detail);
       if (problem.next) box.append(el('div', 'Next: ' + problem.next));
-      const runbook = runbookOf(problem);
-      if (runbook) {
-        const line = el('div', 'Runbook: ');
-        line.append(el('code', runbook));
+      if (pageOf(problem)) {
+        const line = el('div', problem.runbook ? 'Runbook: ' : 'More: ');
+        line.append(el('code', pageOf(problem)));
         box.append(line);
       }
       return box;
     }
 
     const told = {
-      starting: 'This node is starting: it reads the log and does not serve yet.',
+      starting: 'This node is starting and does not serve yet.',
       degraded: 'This node serves, but something fails.',
       stopped: 'This node has stopped: it answers no queries until the cause is gone and it is started again.',
       ready: 'Something fails.'
@@ -98,7 +94,8 @@ let dashboardScript = #"""
       set('version', 'version ' + s.version + (s.database ? ' · database ' + s.database.slice(0, 8) : ''));
       const notes = [];
       if (s.error || s.state === 'starting' || s.state === 'stopped')
-        notes.push(note(told[s.state] || s.state, s.error || {}, s.state === 'stopped'));
+        notes.push(note(told[s.state] || s.state, s.error || { detail: s.applied ? 'It reads the log, up to '
+          + s.applied.position + ' so far.' : 'It opens log and storage.' }, s.state === 'stopped'));
       for (const w of s.warnings || []) notes.push(note('Warning', { detail: w }));
       $('notes').replaceChildren(...notes);
       const a = s.applied, lag = s.lag, rpo = s.rpo, open = s.openBlock;
@@ -147,19 +144,45 @@ let dashboardScript = #"""
       set('rateSub', rate.toFixed(rate < 10 ? 1 : 0) + ' records/s now, at most ' + Math.max(...samples.map(s => s.rate)).toFixed(1) + ' in 3 minutes');
     }
 
-    function showBlocks(blocks) {
-      const list = blocks.slice().reverse(), top = Math.max(1, ...list.map(b => b.rows));
-      const width = 600 / Math.max(24, list.length);
-      $('blocks').replaceChildren(shape('line', { x1: 0, x2: 600, y1: 127, y2: 127 }), ...list.map((b, i) => {
-        const height = Math.max(3, b.rows / top * 118);
-        return shape('rect', { x: i * width + 1, y: 126 - height, width: Math.max(1, width - 2), height,
-          class: b.cut === 'time' ? 'time' : '' }, 'block ' + b.number + ' · ' + b.first + ' to ' + b.last + ' · '
-          + count(b.rows) + ' rows · ' + size(b.bytes) + ' · cut by ' + b.cut);
-      }));
-      const newest = blocks[0];
-      set('blocksSub', newest ? 'Rows in each of the ' + list.length + ' newest blocks, oldest on the left. Block '
-        + newest.number + ': ' + count(newest.rows) + ' rows, ' + size(newest.bytes) + ', cut by ' + newest.cut + '.'
-        : 'No block yet: the first one comes when the open block is full or old enough.');
+    // Blocks stand where their newest write stands in time, several of one moment on top of each other.
+    const bins = 60;
+    let blocks = [], blocksTo;
+    const clock = (ms, span) => {
+      const text = new Date(ms).toISOString();
+      return span < 864e5 ? text.slice(11, 19) : text.slice(5, 10) + ' ' + text.slice(11, 16);
+    };
+    function showBlocks() {
+      const list = blocks.filter(b => b.systemTime).map(b => ({ ...b, at: Date.parse(b.systemTime) })).reverse();
+      const newest = list[list.length - 1];
+      $('blocks').replaceChildren(shape('line', { x1: 0, x2: 600, y1: 127, y2: 127 }));
+      set('blocksFrom', '');
+      set('blocksMiddle', '');
+      set('blocksTo', '');
+      if (!newest) {
+        set('blocksSub', 'No block yet: the first one comes when the open block is full or old enough.');
+        return;
+      }
+      const end = Math.max(Date.now(), newest.at), span = Math.max(6e4, end - Math.min(...list.map(b => b.at)));
+      const columns = Array.from({ length: bins }, () => []);
+      for (const b of list) columns[Math.min(bins - 1, Math.floor((b.at - end + span) / span * bins))].push(b);
+      const top = Math.max(1, ...columns.map(c => c.reduce((sum, b) => sum + b.rows, 0)));
+      const width = 600 / bins;
+      columns.forEach((column, i) => {
+        let y = 126;
+        for (const b of column) {
+          const height = Math.max(3, b.rows / top * 118);
+          y -= height;
+          $('blocks').append(shape('rect', { x: i * width + .5, y, width: width - 1, height: Math.max(1, height - 1),
+            class: b.cut === 'time' ? 'time' : '' }, 'block ' + b.number + ' · ' + when(b.systemTime) + ' · ' + b.first
+            + ' to ' + b.last + ' · ' + count(b.rows) + ' rows · ' + size(b.bytes) + ' · cut by ' + b.cut));
+        }
+      });
+      set('blocksFrom', clock(end - span, span));
+      set('blocksMiddle', clock(end - span / 2, span));
+      set('blocksTo', clock(end, span) + ' UTC');
+      set('blocksSub', 'Rows of the ' + (list.length === 1 ? 'only block' : list.length + ' newest blocks')
+        + ' at the time of their newest write. Block ' + newest.number + ': ' + count(newest.rows) + ' rows, '
+        + size(newest.bytes) + ', cut by ' + newest.cut + ', ' + when(newest.systemTime) + '.');
     }
 
     function rows(body, lines, empty) {
@@ -194,13 +217,15 @@ let dashboardScript = #"""
         answeredAt = Date.now();
         $('login').hidden = true;
         $('content').hidden = false;
-        $('live').classList.remove('stale');
+        $('live').classList.toggle('stale', s.state === 'starting' || s.state === 'stopped');
         showStatus(s);
         set('clock', '· seen ' + new Date().toISOString().slice(11, 19) + ' UTC');
         if (s.state !== 'starting' && s.state !== 'stopped') {
-          const [blocks, epochs, tables] = await Promise.allSettled(
-            [ask('/v1/blocks?limit=60'), ask('/v1/epochs'), ask('/v1/tables')]);
-          if (blocks.value) showBlocks(blocks.value.blocks);
+          const to = s.adopted ? s.adopted.block : -1;
+          const [cut, epochs, tables] = await Promise.allSettled(
+            [to === blocksTo ? null : ask('/v1/blocks?limit=60'), ask('/v1/epochs'), ask('/v1/tables')]);
+          if (cut.value) [blocks, blocksTo] = [cut.value.blocks, to];
+          showBlocks();
           if (epochs.value) showEpochs(epochs.value.epochs);
           if (tables.value) showTables(tables.value.tables);
           if (!round++) fromFragment();
@@ -261,7 +286,7 @@ let dashboardScript = #"""
         $('resultHead').replaceChildren();
         $('resultBody').replaceChildren();
         set('fault', p ? (p.code ? p.code + ': ' : '') + (p.detail || e.message) + (p.next ? ' Next: ' + p.next : '')
-          + (runbookOf(p) ? ' Runbook: ' + runbookOf(p) : '') : 'The node does not answer.');
+          + (p.runbook ? ' Runbook: ' + p.runbook : '') : 'The node does not answer.');
         document.body.dataset.query = 'failed';
       }
       $('run').disabled = false;

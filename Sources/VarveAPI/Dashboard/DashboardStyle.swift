@@ -39,6 +39,7 @@ let dashboardStyle = #"""
     svg rect{fill:var(--a)}svg rect.time{fill:var(--b)}svg rect:hover{opacity:.7}
     svg polyline{fill:none;stroke:var(--a);stroke-width:2;vector-effect:non-scaling-stroke;stroke-linejoin:round}
     svg line{stroke:var(--line);vector-effect:non-scaling-stroke}
+    .axis{display:flex;justify-content:space-between;margin:2px 0 8px;font-variant-numeric:tabular-nums}
     .scroll{overflow:auto;max-height:420px}
     table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
     th{text-align:left;color:var(--dim);font-weight:600;font-size:13px;position:sticky;top:0;background:var(--card)}

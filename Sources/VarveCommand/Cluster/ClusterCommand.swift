@@ -46,7 +46,7 @@ struct ClusterCommand {
         let broker = kafka == nil ? try Broker.start(topic: invocation[Parameters.topic]) : nil
         defer { broker?.close() }
         let servers = kafka ?? broker?.bootstrapServers ?? ""
-        if broker != nil {
+        if broker != nil && !invocation[Parameters.json] {
             try surroundings.output.line("broker   \(servers)  (embedded: it forgets all when it ends)")
         }
         var members: [Member] = []
@@ -56,7 +56,7 @@ struct ClusterCommand {
                 await end(members)
                 return .success
             }
-            try announce(members, files)
+            try announce(members, files, servers)
             try await watch(members, files, interruption)
         } catch {
             await end(members)
@@ -82,11 +82,14 @@ struct ClusterCommand {
         _ members: [Member], _ files: ClusterFiles, _ interruption: Interruption
     ) async throws -> Bool {
         let deadline = ContinuousClock.now + Self.readyLimit
+        let waiting = Waiting(surroundings)
         for member in members {
+            waiting.goesOn("\(member.name) to serve; its output is in \(files.output(member.number))")
             let client = try Client(
                 ClientOptions(urls: [member.url], patience: .zero, answerTimeout: .seconds(5)))
             while let reason = await client.readiness() {
                 if interruption.wasAsked { return false }
+                waiting.because(reason)
                 // Another process may listen where this node should, so the node is asked for, too.
                 if let exit = member.process.exit { throw ended(member, exit, files) }
                 guard ContinuousClock.now < deadline else {
@@ -106,7 +109,15 @@ struct ClusterCommand {
         return Failure("\(member.name) ended with \(exit): \(reason)", .failure)
     }
 
-    private func announce(_ members: [Member], _ files: ClusterFiles) throws {
+    private func announce(_ members: [Member], _ files: ClusterFiles, _ servers: String) throws {
+        if invocation[Parameters.json] {
+            let nodes = members.map { member -> Value in
+                ["node": .text(member.name), "url": .text(member.url), "process": .integer(Int64(member.process.id))]
+            }
+            return try surroundings.output.json([
+                "nodes": .array(nodes), "broker": .text(servers), "directory": .text(files.directory),
+            ])
+        }
         for member in members {
             try surroundings.output.line("\(member.name)   \(member.url)  process \(member.process.id)")
         }

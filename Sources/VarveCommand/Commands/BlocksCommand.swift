@@ -27,17 +27,22 @@ struct BlocksCommand {
         }
         var table = Table([
             .init("block", .right), .init("first"), .init("last"), .init("transactions", .right), .init("rows", .right),
-            .init("size", .right), .init("files", .right), .init("cut"), .init("digest", .left),
+            .init("size", .right), .init("files", .right), .init("cut"), .init("newest write"), .init("digest", .left),
         ])
         table.rows = answer.blocks.map { block in
             [
                 block.number.description, block.first?.description ?? "", block.last.description,
                 Quantity.count(block.transactions), Quantity.count(block.rows), Quantity.bytes(block.bytes),
-                String(block.files.count), block.cut, String(block.digest.prefix(16)),
+                String(block.files.count), block.cut, seconds(block.systemTime), String(block.digest.prefix(16)),
             ]
         }
         try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
         return .success
+    }
+
+    /// `2026-11-21T10:00:00Z`: a table has no room for more.
+    private func seconds(_ instant: Instant?) -> String {
+        instant.map { $0.description.prefix { $0 != "." && $0 != "Z" } + "Z" } ?? ""
     }
 
     func show() async throws -> ExitCode {
@@ -52,7 +57,8 @@ struct BlocksCommand {
         }
         let output = surroundings.output
         let first = block.first.map { "\($0) to " } ?? "up to "
-        try output.line("block \(number): \(first)\(block.last), cut by \(block.cut)")
+        let newest = block.systemTime.map { ", newest write \($0)" } ?? ""
+        try output.line("block \(number): \(first)\(block.last), cut by \(block.cut)\(newest)")
         try output.line(
             "transactions: \(Quantity.count(block.transactions)), rows: \(Quantity.count(block.rows)), "
                 + "payload: \(Quantity.bytes(block.bytes))")
@@ -69,7 +75,11 @@ struct BlocksCommand {
     }
 
     func flush() async throws -> ExitCode {
-        let answer = try await invocation.client().flush()
+        let waiting = Waiting(surroundings)
+        let client = try invocation.client(waiting)
+        let answer = try await waiting.during("the node to publish the open block and to use its files") {
+            try await client.flush()
+        }
         if invocation[Parameters.json] {
             try surroundings.output.json(answer.json)
         } else if answer.isNoop {
@@ -86,7 +96,11 @@ struct BlocksCommand {
 
     private func blocks(limit: Int, below: BlockNumber?) async throws -> BlocksAnswer {
         guard let path = invocation[Parameters.coldConfig] else {
-            return try await invocation.client().blocks(limit: limit, before: below)
+            let waiting = Waiting(surroundings)
+            let client = try invocation.client(waiting)
+            return try await waiting.during("the node's answer") {
+                try await client.blocks(limit: limit, before: below)
+            }
         }
         let store = try Composition.blocks(surroundings.configuration(path))
         guard let format = try store.readFormat() else {
@@ -113,6 +127,6 @@ extension BlocksAnswer.Block {
             number: manifest.number, first: manifest.first, last: manifest.last,
             transactions: Int(clamping: manifest.counts.transactions), rows: Int(clamping: manifest.counts.rows),
             bytes: Int(clamping: manifest.counts.bytes), cut: manifest.cut.description,
-            digest: stored.digest.description, files: files)
+            systemTime: manifest.systemTime, digest: stored.digest.description, files: files)
     }
 }

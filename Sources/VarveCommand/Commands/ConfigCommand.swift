@@ -34,7 +34,7 @@ struct ConfigCommand {
         return .success
     }
 
-    private static func describe(_ log: LogConfiguration) -> String {
+    static func describe(_ log: LogConfiguration) -> String {
         switch log {
         case .inMemory: "in memory: what it holds ends with the process"
         case .local(let local): "local, in \(local.path)"
@@ -42,7 +42,7 @@ struct ConfigCommand {
         }
     }
 
-    private static func describe(_ storage: StorageConfiguration) -> String {
+    static func describe(_ storage: StorageConfiguration) -> String {
         switch storage {
         case .inMemory: "in memory: what it holds ends with the process"
         case .local(let path): "local, in \(path)"

@@ -18,14 +18,19 @@ struct GetCommand {
         let table = try TableName(invocation[Parameters.tableName]).text
         let key = try key()
         let read = ReadParameters(asOf: invocation[Parameters.asOf], after: invocation[Parameters.after])
-        let client = try invocation.client()
+        let waiting = Waiting(surroundings)
+        let client = try invocation.client(waiting)
+        let what = invocation.awaited
         if invocation[Parameters.history] {
-            let answer = try await client.history(table, key, limit: invocation[Parameters.versions], read)
+            let limit = invocation[Parameters.versions]
+            let answer = try await waiting.during(what) { try await client.history(table, key, limit: limit, read) }
             guard !answer.versions.isEmpty else { return try missing(table, key) }
             try show(answer)
             return .success
         }
-        guard let found = try await client.get(table, key, read) else { return try missing(table, key) }
+        guard let found = try await waiting.during(what, { try await client.get(table, key, read) }) else {
+            return try missing(table, key)
+        }
         try show(found)
         return .success
     }

@@ -20,7 +20,6 @@ struct LoadCommand {
     }
 
     func run() async throws -> ExitCode {
-        let client = try invocation.client(patience: Self.patience)
         let path = invocation[Parameters.file]
         var options = LoadOptions(
             table: invocation[Parameters.table], idField: invocation[Parameters.idField],
@@ -32,19 +31,32 @@ struct LoadCommand {
         let input: LoadInput = path == "-" ? .stream(surroundings.input) : .file(path)
         try requireReadable(input)
         let bar = LateProgressBar(label: options.table)
+        let waiting = surroundings.errors.isTerminal ? Waiting { line in bar.say(line) } : Waiting(say: nil)
+        let client = try invocation.client(patience: Self.patience, waiting)
         let isJSON = invocation[Parameters.json]
         let output = surroundings.output
         let began = ContinuousClock.now
         do {
-            let summary = try await client.load(
-                input, options, onSize: { bar.start(bytesTotal: $0) },
-                onPiece: { piece in
-                    bar.advance(bytes: piece.bytes, documents: piece.documents)
-                    guard isJSON else { return }
-                    for batch in piece.batches {
-                        try output.json(RowLoadLine.batch(batch).json)
-                    }
-                })
+            let loading = options
+            let applying = "the node to apply the first documents"
+            let summary = try await waiting.during(
+                path == "-" ? applying : "\(path) to be read: its content names the load"
+            ) {
+                try await client.load(
+                    input, loading,
+                    onSize: {
+                        waiting.goesOn(applying)
+                        bar.start(bytesTotal: $0)
+                    },
+                    onPiece: { piece in
+                        waiting.goesOn()
+                        bar.advance(bytes: piece.bytes, documents: piece.documents)
+                        guard isJSON else { return }
+                        for batch in piece.batches {
+                            try output.json(RowLoadLine.batch(batch).json)
+                        }
+                    })
+            }
             let progress = bar.finish()
             if isJSON {
                 try output.json(json(summary, elapsed: ContinuousClock.now - began))
@@ -94,18 +106,26 @@ struct LoadCommand {
 /// A progress bar that begins once the size is known, or at the first progress of a stream.
 private final class LateProgressBar: Sendable {
     private let label: String
+    private let began = ContinuousClock.now
     private let bar = Mutex<ProgressBar?>(nil)
 
     init(label: String) { self.label = label }
 
     func start(bytesTotal: Int?) { _ = started(bytesTotal) }
+    func say(_ text: String) {
+        guard let bar = bar.withLock({ $0 }) else {
+            try? Output.error.line(text)
+            return
+        }
+        bar.say(text)
+    }
     func advance(bytes: Int, documents: Int) { started(nil).advance(bytes: bytes, documents: documents) }
     func finish() -> Progress { started(nil).finish() }
 
     private func started(_ bytesTotal: Int?) -> ProgressBar {
         bar.withLock { bar in
             if let bar { return bar }
-            let new = ProgressBar(label: label, bytesTotal: bytesTotal)
+            let new = ProgressBar(label: label, bytesTotal: bytesTotal, began: began)
             bar = new
             return new
         }

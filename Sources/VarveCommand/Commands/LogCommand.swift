@@ -29,17 +29,16 @@ struct LogCommand {
     // MARK: Transactions, from a node
 
     private func showTransactions() async throws {
-        let client = try invocation.client()
+        let waiting = Waiting(surroundings)
+        let client = try invocation.client(waiting)
         let limit = invocation[Parameters.limit]
-        let list =
-            if let from = invocation[Parameters.from] {
-                // `since` excludes the position it names.
-                try await client.transactions(
-                    since: Position(packed: max(0, from.packed - 1)) ?? .zero, limit: limit
-                ).transactions
-            } else {
-                try await newest(client, limit)
-            }
+        let from = invocation[Parameters.from]
+        let list = try await waiting.during("the node's answer") {
+            guard let from else { return try await newest(client, limit) }
+            // `since` excludes the position it names.
+            let since = Position(packed: max(0, from.packed - 1)) ?? .zero
+            return try await client.transactions(since: since, limit: limit).transactions
+        }
         if invocation[Parameters.json] {
             for transaction in list { try surroundings.output.json(transaction.json) }
             return
@@ -85,7 +84,9 @@ struct LogCommand {
                 next: "ask the node: --url")
         }
         let epoch = try invocation[Parameters.from]?.epoch ?? currentEpoch(configuration)
-        let log = try await Composition.logProvider(configuration).open(epoch)
+        let log = try await Waiting(surroundings).during("the log: \(ConfigCommand.describe(configuration.log))") {
+            try await Composition.logProvider(configuration).open(epoch)
+        }
         do {
             let range = try await log.range()
             let limit = invocation[Parameters.limit]

@@ -8,17 +8,19 @@ import VarveWire
 struct SQLCommand {
     let invocation: Invocation
     let surroundings: Surroundings
+    private let waiting: Waiting
 
     init(_ invocation: Invocation, _ surroundings: Surroundings) {
         self.invocation = invocation
         self.surroundings = surroundings
+        waiting = Waiting(surroundings)
     }
 
     private var format: Format { invocation[Parameters.json] ? .json : invocation[Parameters.format] }
 
     func run() async throws -> ExitCode {
         guard format != .csv else { throw Failure.notSupported("--format csv") }
-        let client = try invocation.client()
+        let client = try invocation.client(waiting)
         if let statement = invocation[Parameters.statement] {
             try await ask(statement, client)
             return .success
@@ -53,10 +55,16 @@ struct SQLCommand {
             statement, read: ReadParameters(asOf: invocation[Parameters.asOf], after: invocation[Parameters.after]))
         let output = surroundings.output
         switch format {
-        case .ndjson: try await client.queryLines(request) { try output.write($0) }
-        case .json: try output.json(try await client.query(request).json)
-        case .table, .csv: try show(try await client.query(request))
+        case .ndjson:
+            // Rows appear as they come, and say enough.
+            try await client.queryLines(request) { try output.write($0) }
+        case .json: try output.json(try await answer(request, client).json)
+        case .table, .csv: try show(try await answer(request, client))
         }
+    }
+
+    private func answer(_ request: QueryRequest, _ client: Client) async throws -> QueryAnswer {
+        try await waiting.during(invocation.awaited) { try await client.query(request) }
     }
 
     private func show(_ answer: QueryAnswer) throws {

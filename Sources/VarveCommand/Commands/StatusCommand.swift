@@ -27,9 +27,11 @@ struct StatusCommand {
                 urls: [url], token: invocation[Parameters.token], patience: .zero, answerTimeout: .seconds(5))
             clients.append((url, try Client(options)))
         }
-        if invocation[Parameters.ready] { return try await checkReady(clients.map(\.client)) }
+        if invocation[Parameters.ready] { return try await checkReady(clients) }
         guard invocation[Parameters.watch] else {
-            let standings = await ask(clients)
+            let asked = clients
+            let names = clients.map(\.url).joined(separator: ", ")
+            let standings = await Waiting(surroundings).during("an answer of \(names)") { await ask(asked) }
             try show(standings)
             return standings.allSatisfy(isReady) ? .success : .unavailable
         }
@@ -58,12 +60,15 @@ struct StatusCommand {
         }
     }
 
-    private func checkReady(_ clients: [Client]) async throws -> ExitCode {
-        for client in clients {
-            if let reason = await client.readiness() {
-                throw Failure(Failure(reason).line, .unavailable)
+    private func checkReady(_ clients: [(url: String, client: Client)]) async throws -> ExitCode {
+        for (url, client) in clients {
+            guard let reason = await client.readiness() else { continue }
+            if invocation[Parameters.json] {
+                try surroundings.output.json(["ready": false, "url": .text(url), "error": Problem(reason).json])
             }
+            throw Failure(Failure(reason).line, .unavailable)
         }
+        if invocation[Parameters.json] { try surroundings.output.json(["ready": true]) }
         return .success
     }
 
@@ -79,7 +84,7 @@ struct StatusCommand {
             return .object([Value.Field("url", .text(standing.url))] + fields)
         case .failure(let error):
             return [
-                "url": .text(standing.url), "state": "unreachable",
+                "url": .text(standing.url), "state": .text(state(error)),
                 "error": ["code": .text(error.code.rawValue), "detail": .text(error.message)],
             ]
         }
@@ -100,44 +105,30 @@ struct StatusCommand {
         return table(standings) + marked.joined()
     }
 
-    private func table(_ standings: [Standing]) -> String {
-        var table = Table([
-            .init("node"), .init("state"), .init("applied"), .init("lag", .right), .init("block", .right),
-            .init("open rows", .right), .init("rpo", .right), .init("input chain", .left),
-            .init("effect chain", .left), .init("url", .left),
-        ])
-        table.rows = standings.map(row)
-        return table.render(width: surroundings.width, palette: surroundings.palette)
-    }
-
     /// Errors and warnings, a line each.
     private func remarks(_ standings: [Standing]) -> [String] {
         standings.flatMap { standing -> [String] in
             switch standing.result {
             case .failure(let error): return [Failure(error).line]
             case .success(let status):
-                let problems = status.error.map { ["\(status.node): \(Failure($0.error).line)"] } ?? []
+                let problems = status.error.map { ["\(status.node): \(line($0))"] } ?? []
                 return problems + status.warnings.map { "\(status.node): warning: \($0)" }
             }
         }
     }
 
-    private func row(_ standing: Standing) -> [String] {
-        guard case .success(let status) = standing.result else {
-            return ["–", "unreachable", "", "", "", "", "", "", "", standing.url]
-        }
-        return [
-            status.node, status.state.rawValue, status.applied?.position.description ?? "–",
-            status.lag.map { Quantity.count($0.records) } ?? "–", status.adopted?.block.description ?? "–",
-            status.openBlock.map { Quantity.count($0.rows) } ?? "–", rpo(status),
-            status.applied?.inputChain ?? "", status.applied?.effectChain ?? "", standing.url,
-        ]
+    /// With the runbook, where the words of the error do not name it.
+    private func line(_ problem: Problem) -> String {
+        let line = Failure(problem.error).line
+        guard let runbook = problem.runbook, !line.contains(runbook) else { return line }
+        return line + "; runbook: \(runbook)"
     }
 
-    /// Transactions that only the log holds, and since when.
-    private func rpo(_ status: StatusAnswer) -> String {
-        guard let rpo = status.rpo else { return "–" }
-        guard rpo.transactions > 0 else { return "0" }
-        return "\(Quantity.count(rpo.transactions)) / \(Quantity.clock(.seconds(rpo.seconds)))"
+    /// Of a node that does not tell its status.
+    private func state(_ error: VarveError) -> String { StatusTable.state(of: error) }
+
+    private func table(_ standings: [Standing]) -> String {
+        let rows = standings.map { StatusTable.Row(url: $0.url, result: $0.result) }
+        return StatusTable(rows).render(width: surroundings.width, palette: surroundings.palette)
     }
 }

@@ -15,10 +15,12 @@ struct TransactionCommand {
     }
 
     func run() async throws -> ExitCode {
-        let client = try invocation.client(patience: .seconds(30))
+        let waiting = Waiting(surroundings)
+        let client = try invocation.client(patience: .seconds(30), waiting)
         var request = try SubmitRequest(json: InputFile.read(invocation[Parameters.transactionFile], surroundings))
         if let id = invocation[Parameters.submissionID] { request.id = id }
-        let answer = try await client.submit(request)
+        let submitted = request
+        let answer = try await waiting.during("the outcome of the transaction") { try await client.submit(submitted) }
         if invocation[Parameters.json] {
             try surroundings.output.json(answer.json)
         } else {

@@ -43,12 +43,23 @@ struct NodeCommand {
         }
         let address = Self.url(host: configuration.http.host, port: Int(server.port))
         logger.info("node \(node.id) listens on \(address)", metadata: ["version": Node.version])
+        logger.info(
+            "opening log and storage",
+            metadata: [
+                "log": ConfigCommand.describe(configuration.log),
+                "storage": ConfigCommand.describe(configuration.storage),
+            ])
         let end = await serve(node, server, interruption, logger)
         switch end {
         case .asked, .node(nil):
             logger.info("node \(node.id) has ended")
             return .success
-        case .node(let error?): throw error
+        case .node(let error?):
+            // Whoever collects lines of JSON sees why it ended, too.
+            if configuration.logging.format == .json {
+                logger.error("node \(node.id) ends: \(error)", metadata: ["code": error.code.rawValue])
+            }
+            throw error
         }
     }
 
