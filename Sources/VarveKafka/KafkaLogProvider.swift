@@ -34,6 +34,20 @@ public final class KafkaLogProvider: LogProvider {
 
     public var warnings: [String] { state.withLock { $0.warnings } }
 
+    public func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference {
+        LogReference(kind: .kafka, clusterID: try await connection().clusterID, topic: topic(of: epoch))
+    }
+
+    public func named(_ name: String) -> any LogProvider {
+        guard name != settings.topic else { return self }
+        var other = settings
+        other.topic = name
+        let provider = KafkaLogProvider(other, onNotice: onNotice)
+        let connection = state.withLock { $0.connection }
+        provider.state.withLock { $0.connection = connection }
+        return provider
+    }
+
     public func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
         try await connection().topic(topic(of: epoch)) == nil ? .missing : .present
     }

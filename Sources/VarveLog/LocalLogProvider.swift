@@ -41,6 +41,12 @@ public final class LocalLogProvider: LogProvider {
     public let impliesEphemeral = false
     public let warnings: [String] = []
 
+    public func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference {
+        LogReference(kind: .local, topic: LocalLayout.directory(of: epoch))
+    }
+
+    public func named(_ name: String) -> any LogProvider { self }
+
     public func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
         try onDisk { () throws(IOError) in try FileSystem.exists(directory(epoch)) } ? .present : .missing
     }

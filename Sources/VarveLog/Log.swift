@@ -108,6 +108,13 @@ public struct LogBatch: Sendable {
 /// Opens, probes and initialises logs of one kind. The program gives a node its providers: the only place that knows
 /// which kinds exist is the composition root.
 public protocol LogProvider: Sendable {
+    /// How this provider names the log of an epoch, which need not exist: kind, cluster id, topic. The same value as
+    /// `Log.reference` of that log. Throws `LOG_UNREACHABLE` while a cluster's id is not known.
+    func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference
+
+    /// Logs of another name in the same place: Kafka's topics `<name>-e<N>`. Itself, for a kind without names.
+    func named(_ name: String) -> any LogProvider
+
     /// What stands at this epoch's place: without creating anything.
     func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence
 

@@ -146,6 +146,12 @@ public final class MemoryLogProvider: LogProvider {
     public let impliesEphemeral = false
     public var warnings: [String] { ["the log is in memory: what it holds ends with this process"] }
 
+    public func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference {
+        LogReference(kind: .memory, topic: LocalLayout.directory(of: epoch))
+    }
+
+    public func named(_ name: String) -> any LogProvider { self }
+
     public func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
         journals.withLock { $0[epoch] == nil ? .missing : .present }
     }

@@ -97,8 +97,9 @@ public final class Node: Sendable {
                     provider: provider, store: found, isDurableStore: isDurableStore,
                     configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
                     allowEphemeral: configuration.allowEphemeral || provider.impliesEphemeral,
-                    bootstrapFromLog: !isDurableStore || bootstrapFromLog)
+                    bootstrapFromLog: !isDurableStore || bootstrapFromLog, node: id)
                 let opened = try await opening.open()
+                if let warning = opened.warning { logger.warning("\(warning)") }
                 for warning in provider.warnings { logger.warning("\(warning)") }
                 logger.info(
                     "log and storage belong together",

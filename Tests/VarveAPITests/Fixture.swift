@@ -83,6 +83,8 @@ struct Served: Sendable {
 
 /// A log that cannot be reached.
 private struct AbsentLog: LogProvider {
+    func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { throw unreachable }
+    func named(_ name: String) -> any LogProvider { self }
     func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence { throw unreachable }
     func open(_ epoch: Epoch) async throws(VarveError) -> any Log { throw unreachable }
     func create(_ epoch: Epoch) async throws(VarveError) { throw unreachable }

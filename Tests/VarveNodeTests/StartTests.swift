@@ -168,13 +168,62 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         }
     }
 
-    @Test func anEpochBesideTheRecordedOneIsRefused() async throws {
+    func configuration(_ path: String, epoch: Int) -> Configuration {
+        var log = LocalLogConfiguration(path: "\(path)/log")
+        log.epoch = epoch
+        return Configuration(log: .local(log), storage: .local(path: "\(path)/storage"))
+    }
+
+    @Test func anEpochFarBesideTheRecordedOneIsRefused() async throws {
         try await withScratch { path in
             try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
-            var ahead = LocalLogConfiguration(path: "\(path)/log")
-            ahead.epoch = 3
-            let configuration = Configuration(log: .local(ahead), storage: .local(path: "\(path)/storage"))
-            #expect(await refusal(configuration) == .epochAhead)
+            #expect(await refusal(configuration(path, epoch: 3)) == .epochAhead)
+        }
+    }
+
+    @Test func theNextEpochIsRefusedWhileATransactionIsInTheLogOnly() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            #expect(await refusal(configuration(path, epoch: 1)) == .epochAhead)
+            try await withNode(configuration(path, epoch: 0)) { (node: Node) async throws in
+                #expect(try await node.document("t", "a") == [:])
+            }
+        }
+    }
+
+    @Test func theNextEpochGoesOnWhereEverythingIsInBlocks() async throws {
+        try await withScratch { path in
+            let before = try await withNode(configuration(path)) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a", "n": 1]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                return node.status().standing!
+            }
+            try await withNode(configuration(path, epoch: 1)) { (node: Node) async throws in
+                #expect(node.status().epoch == Epoch(1))
+                #expect(try await node.document("t", "a") == ["n": 1])
+                let decision = try await node.decided(.put(into: "t", ["_id": "b", "n": 2]))
+                #expect(decision.position.epoch == Epoch(1))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                let epochs = try node.epochs()
+                #expect(epochs.map(\.record.began) == [.initial, .lost])
+                #expect(epochs[0].end == before.token.position)
+            }
+            // Once more without a word about the epoch, and back to the one that was given up.
+            try await withNode(configuration(path)) { (node: Node) async throws in
+                #expect(try await node.document("t", "b") == ["n": 2])
+            }
+            #expect(await refusal(configuration(path, epoch: 0)) == .epochStale)
+        }
+    }
+
+    @Test func theNextEpochNeedsTheOldLogOrAPlan() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            try removeTree("\(path)/log")
+            #expect(await refusal(configuration(path, epoch: 1)) == .logMissing)
         }
     }
 

@@ -1,0 +1,123 @@
+/// Gathers what the start-up table asks for, and begins the epoch that it decides on.
+
+package import VarveCore
+internal import VarveLog
+internal import VarveModel
+package import VarveStorage
+
+extension Opening {
+    /// Asks the table, and looks for each fact it needs.
+    func decide(_ epochs: [BlockStore.StoredEpoch]) async throws(VarveError) -> StartUp.Decision {
+        // Storage in memory was made from the log a moment ago: there is nothing to assert.
+        let asserted = isDurableStore ? configuredEpoch : nil
+        let database = try store.readFormat()?.database
+        var startUp = StartUp(
+            configuredEpoch: asserted, configured: LogPlace(try await provider.reference(.first), of: .first),
+            database: database, epochs: epochs.map(\.record),
+            newest: try database.flatMap { (id) throws(VarveError) in
+                try store.manifests(of: epochs, database: id).last?.manifest
+            })
+        startUp.isEphemeral = isDurableStore && provider.isEphemeral
+        if let current = epochs.last?.record, let cluster = current.log.cluster,
+            let named = places.clusters[cluster],
+            try await named.reference(current.epoch).isSameCluster(as: current.log)
+        {
+            startUp.knownClusters = [cluster]
+        }
+        while true {
+            switch startUp.decide() {
+            case .decided(let decision): return decision
+            case .look(.old): startUp.old = await lookAtOld(startUp)
+            case .look(.target(let epoch)): startUp.target = await lookAtTarget(epoch)
+            case .look(.peers): startUp.peers = try await watchPeers()
+            case .look(.again):
+                await pause()
+                startUp.old = await lookAtOld(startUp)
+                startUp.hasLookedAgain = true
+            }
+        }
+    }
+
+    /// The newest recorded log, read behind storage's newest position.
+    private func lookAtOld(_ startUp: StartUp) async -> StartUp.Finding {
+        guard let current = startUp.epochs.last, let database = startUp.database else { return .missing }
+        do throws(VarveError) {
+            guard let provider = try await places.provider(for: current.log, of: current.epoch) else {
+                return .unreachable("no connection to it is configured")
+            }
+            guard try await provider.probe(current.epoch) == .present else { return .missing }
+            return .present(
+                try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
+                    let genesis = current.log.genesis ?? .zero
+                    let proof = try await self.prove(
+                        log, current, database, startUp.newest, genesis, current.log.genesisOffset ?? .zero)
+                    let range = try await log.range()
+                    let rest = try await log.rest(
+                        from: proof.next, to: range.upperBound, current.epoch,
+                        LogTag(database: database, genesis: genesis))
+                    return StartUp.Contents(range: range, rest: rest)
+                })
+        } catch {
+            return error.code == .logUnreachable ? .unreachable(error.message) : .refuted(error)
+        }
+    }
+
+    private func lookAtTarget(_ epoch: Epoch) async -> StartUp.Finding {
+        do throws(VarveError) {
+            guard try await provider.probe(epoch) == .present else { return .missing }
+            return .present(
+                try await withLog(provider, epoch) { (log) async throws(VarveError) in
+                    StartUp.Contents(
+                        range: try await log.range(), genesis: try await self.firstGenesis(log)?.1)
+                })
+        } catch {
+            return error.code == .logUnreachable ? .unreachable(error.message) : .refuted(error)
+        }
+    }
+
+    /// Watches the other nodes' heartbeats until each is known to be alive or not.
+    private func watchPeers() async throws(VarveError) -> [StartUp.Peer] {
+        let start = ContinuousClock.now
+        var liveness = Liveness(own: node)
+        while true {
+            let elapsed = ContinuousClock.now - start
+            liveness.observe(try store.heartbeats(), now: Int64(elapsed / .milliseconds(1)))
+            if liveness.isDecided { return liveness.peers.map { StartUp.Peer($0) } }
+            do {
+                try await Task.sleep(for: .milliseconds(500))
+            } catch {
+                throw VarveError(.notReady, "stopped while other nodes were watched")
+            }
+        }
+    }
+
+    // MARK: A new epoch without a seal
+
+    /// Makes the new epoch's log with its genesis, then its record; or takes over what another node has just made.
+    func begin(_ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]) async throws(VarveError) {
+        guard let parent = epochs.last, let database = try store.readFormat()?.database,
+            let parentGenesis = parent.record.log.genesis
+        else { throw storageMissing(nil) }
+        let inForce = try store.manifests(of: epochs, database: database).last?.manifest.settings ?? settings
+        let start = EpochStart(
+            database: database, epoch: bump.epoch, began: .lost, settings: inForce,
+            parent: Genesis.Parent(genesis: parentGenesis, end: bump.end))
+        let reference = try await start.begin(at: provider)
+        let record = EpochRecord(
+            epoch: bump.epoch, parent: parent.digest, began: .lost, log: reference, parentEnd: bump.end,
+            reason: bump.reason)
+        // Another record there is a decision that was faster: what it says is read in the next round.
+        _ = try store.publishEpochRecord(record)
+    }
+}
+
+extension LogReference {
+    func isSameCluster(as other: LogReference) -> Bool { kind == other.kind && clusterID == other.clusterID }
+}
+
+extension Optional {
+    fileprivate func flatMap<R>(_ body: (Wrapped) throws(VarveError) -> R?) throws(VarveError) -> R? {
+        guard let self else { return nil }
+        return try body(self)
+    }
+}

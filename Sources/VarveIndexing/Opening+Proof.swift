@@ -1,0 +1,119 @@
+/// Log identity: the records that log and storage both hold are compared before anything is served.
+
+internal import VarveCore
+internal import VarveLog
+internal import VarveModel
+internal import VarveStorage
+
+extension Opening {
+    struct Proof {
+        var genesis: LogEntry?
+        var evidence: String
+        var next: Offset
+    }
+
+    /// Compares log and storage at every place that both still hold.
+    func prove(
+        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ newest: Manifest?, _ genesis: GenesisID,
+        _ genesisOffset: Offset
+    ) async throws(VarveError) -> Proof {
+        let epoch = current.epoch
+        // Until a block of the epoch exists, its adopted position is the genesis.
+        let block = newest.flatMap { $0.last.epoch == epoch ? $0 : nil }
+        let adopted = block?.last.offset ?? genesisOffset
+        var range = try await log.range()
+        if adopted.next > range.upperBound {
+            await pause()
+            range = try await log.range()
+            if adopted.next > range.upperBound {
+                throw VarveError(
+                    .logBehind,
+                    "the log ends at epoch \(epoch) offset \(range.upperBound), storage has applied epoch \(epoch) offset "
+                        + "\(adopted). Everything up to \(Position(epoch, adopted)) is safe in storage; records after it, "
+                        + "if any, are not in this log. See docs/runbooks/log-behind-storage.md",
+                    next: "varve epoch plan --config node.yaml")
+            }
+        }
+        if adopted.next < range.lowerBound {
+            throw VarveError(
+                .logGap,
+                "the log begins at epoch \(epoch) offset \(range.lowerBound), storage has applied up to offset \(adopted): "
+                    + "the records between them are gone. Everything up to \(Position(epoch, adopted)) is safe in storage. "
+                    + "See docs/runbooks/log-gap.md",
+                next: "varve epoch plan --config node.yaml")
+        }
+        var proved: [String] = []
+        var genesisEntry: LogEntry?
+        if range.contains(genesisOffset) {
+            let entry = try await log.read(at: genesisOffset)
+            guard let entry, entry.offset == genesisOffset,
+                case .record(let record) = Record.decode(entry.bytes, tag: nil), record.header.type == .genesis,
+                record.header.id == genesis
+            else { throw replaced(epoch, genesisOffset, "the genesis that storage recorded is not there") }
+            genesisEntry = entry
+            proved.append("genesis at \(Position(epoch, genesisOffset))")
+        } else if block == nil {
+            throw replaced(epoch, genesisOffset, "the genesis that storage recorded is no longer held")
+        }
+        if let block {
+            var points = [(block.last.offset, block.recordDigest, Optional(block.logTime))]
+            points += block.anchors.filter { $0.position.epoch == epoch }.map { ($0.position.offset, $0.digest, nil) }
+            for (offset, digest, time) in points where range.contains(offset) {
+                try await compare(log, block, genesis, offset, digest, time)
+            }
+            let held = points.filter { range.contains($0.0) }.count
+            if held > 0 { proved.append("\(held) records up to \(block.last)") }
+        }
+        if proved.isEmpty {
+            // Every record both sides know has expired: the next one of ours proves the range.
+            proved.append(try await barrierProof(log, current, database, adopted))
+        }
+        return Proof(
+            genesis: genesisEntry, evidence: proved.joined(separator: ", "),
+            next: block.map { $0.last.offset.next } ?? genesisOffset)
+    }
+
+    private func compare(
+        _ log: any Log, _ block: Manifest, _ genesis: GenesisID, _ offset: Offset, _ digest: Digest, _ time: Int64?
+    ) async throws(VarveError) {
+        let at = Position(block.last.epoch, offset)
+        guard let entry = try await log.read(at: offset), entry.offset == offset else {
+            throw replaced(at.epoch, offset, "storage has applied a record there, the log holds none")
+        }
+        if Digest(of: entry.bytes) == digest && (time == nil || time == entry.time) { return }
+        if case .record = Record.decode(entry.bytes, tag: LogTag(database: block.database, genesis: genesis)) {
+            throw VarveError(
+                .logDiverged,
+                "the record at \(at) is not the one that storage has applied there (up to \(block.last)). Storage is whole "
+                    + "and untouched; this log went another way. See docs/runbooks/log-diverged.md",
+                next: "varve epoch plan --config node.yaml")
+        }
+        throw replaced(at.epoch, offset, "the record there is of another log")
+    }
+
+    private func barrierProof(
+        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ adopted: Offset
+    ) async throws(VarveError) -> String {
+        guard let genesis = current.log.genesis else { throw StartUp.missing(current) }
+        let id = randomID()
+        let barrier = Record(
+            header: RecordHeader(
+                type: .barrier, logTag: LogTag(database: database, genesis: genesis), id: id,
+                observed: Position(current.epoch, adopted)),
+            payload: Bytes())
+        if case .refused(let error)? = await log.append([barrier.encoded()]).first { throw error }
+        guard let entry = try await log.read(at: adopted.next), entry.bytes == barrier.encoded() else {
+            throw replaced(
+                current.epoch, adopted.next, "a record just appended was not the first behind storage's last")
+        }
+        return "a barrier read back at \(Position(current.epoch, entry.offset))"
+    }
+
+    func replaced(_ epoch: Epoch, _ offset: Offset, _ why: String) -> VarveError {
+        VarveError(
+            .logReplaced,
+            "the log is not the one this storage belongs to: at \(Position(epoch, offset)), \(why). Storage is whole and "
+                + "untouched, nothing was served or written. See docs/runbooks/log-replaced.md",
+            next: "varve epoch plan --config node.yaml")
+    }
+}
