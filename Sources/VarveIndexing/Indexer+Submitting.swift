@@ -33,27 +33,78 @@ extension Indexer {
                 next: "split it into smaller transactions")
         }
         try await refreshTime(until: deadline)
-        let id = given ?? Self.randomID()
-        // Each round looks the id up anew, so that `observed` is behind the horizon.
-        for _ in 0..<8 {
-            if given != nil, let decision = try lookUp(id) {
-                return .decided(try Self.answer(decision, requestDigest))
-            }
-            let (header, expiresAt) = makeHeader(.transaction, id: id, expiryMs: expiryMs)
-            let item = AppendQueue.Pending(id: id, bytes: Record(header: header, payload: payload).encoded())
-            guard awaitOutcome else {
-                guard queue.enqueue(item) else { throw Self.overloaded }
+        var submission = Submission(
+            given ?? Self.randomID(), .transaction(requestDigest), looksUpFirst: given != nil)
+        var effect = submission.step(.begin)
+        if !awaitOutcome {
+            if case .lookUp = effect { effect = submission.step(.lookedUp(try lookUp(submission.id))) }
+            if case .append = effect {
+                let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs)
+                guard queue.enqueue(item) != nil else { throw Self.overloaded }
                 whenQueued?()
-                return .pending(id, expiresAt: expiresAt)
-            }
-            switch await send(item, until: deadline, whenQueued: whenQueued) {
-            case .decided(let decision)?: return .decided(try Self.answer(decision, requestDigest))
-            case .refused(let error)?: throw error
-            case .void?, .passed?: continue
-            case nil: throw unknown(id, expiresAt)
+                return .pending(submission.id, expiresAt: expiresAt)
             }
         }
-        throw unknown(id, Instant(microseconds: snapshot.effectiveTime * 1000))
+        if case .append = effect {
+            let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs)
+            let passage = await send(item, until: deadline, whenQueued: whenQueued)
+            // What nearly every submission is, one record read back: the machine would say the same.
+            if case .decided(let decision)? = passage, decision.requestDigest == requestDigest {
+                return .decided(decision)
+            }
+            _ = submission.step(.queued(expiresAt: expiresAt))
+            effect = try step(&submission, passage)
+        }
+        return .decided(
+            try await carry(&submission, effect, until: deadline, whenQueued: whenQueued) {
+                self.makeTransaction($0, payload, expiryMs)
+            })
+    }
+
+    /// Does what a submission asks for until it has its answer.
+    private func carry(
+        _ submission: inout Submission, _ first: Submission.Effect, until deadline: ContinuousClock.Instant,
+        whenQueued: (@Sendable () -> Void)? = nil,
+        making transaction: (SubmissionID) -> (AppendQueue.Pending, expiresAt: Instant)
+    ) async throws(VarveError) -> Decision {
+        var effect = first
+        while true {
+            switch effect {
+            case .lookUp: effect = submission.step(.lookedUp(try lookUp(submission.id)))
+            case .append:
+                let (item, expiresAt) = transaction(submission.id)
+                _ = submission.step(.queued(expiresAt: expiresAt))
+                effect = try step(&submission, await send(item, until: deadline, whenQueued: whenQueued))
+            case .appendCancel:
+                _ = submission.step(.queued(expiresAt: nil))
+                effect = try step(&submission, await send(makeCancel(submission.id), until: deadline))
+            case .wait, .purge:
+                // Reports and read-backs come to whoever waits for the id; purging is the appender's. What was decided
+                // before this wait was registered is found by looking.
+                let id = submission.id
+                let passage = await waiters.wait(for: id, until: deadline) {
+                    if let decision = self.state.withLock({ $0.machine.window[id] }) {
+                        self.waiters.resolve(id, .decided(decision))
+                    }
+                }
+                effect = try step(&submission, passage)
+            case .answer(let decision): return decision
+            case .fail(let error): throw error
+            }
+        }
+    }
+
+    /// What a passage, or the end of the wait, means to a submission.
+    private func step(_ submission: inout Submission, _ passage: Passage?) throws(VarveError) -> Submission.Effect {
+        switch passage {
+        case .decided(let decision)?: return submission.step(.decided(decision))
+        case .reported(let report)?: return submission.step(.reported(report))
+        case .void?, .passed?: return submission.step(.void)
+        case nil:
+            // It may have been decided between two waits.
+            if let decision = try lookUp(submission.id) { return submission.step(.decided(decision)) }
+            return submission.step(.ended(stopped))
+        }
     }
 
     /// What is known of an id: in the state, or in blocks behind the id window.
@@ -69,32 +120,27 @@ extension Indexer {
     ) async throws(VarveError) -> Decision {
         try checkAccepting()
         try await refreshTime(until: deadline)
-        for _ in 0..<8 {
-            if let decision = try lookUp(id) { return decision }
-            let (header, expiresAt) = makeHeader(.cancel, id: id, expiryMs: 0)
-            let item = AppendQueue.Pending(id: id, bytes: Record(header: header, payload: Bytes()).encoded())
-            switch await send(item, until: deadline) {
-            case .decided(let decision)?: return decision
-            case .refused(let error)?: throw error
-            case .void?, .passed?: continue
-            case nil: throw unknown(id, expiresAt)
-            }
-        }
-        throw unknown(id, Instant(microseconds: 0))
+        var submission = Submission(id, .cancel, looksUpFirst: true)
+        let first = submission.step(.begin)
+        return try await carry(&submission, first, until: deadline) { (self.makeCancel($0), .init(microseconds: 0)) }
     }
 
     /// Appends a barrier and reads it back: everything acknowledged anywhere before this call is applied then.
     @discardableResult
     package func barrier(until deadline: ContinuousClock.Instant) async throws(VarveError) -> Position {
         try checkAccepting()
-        let (header, _) = makeHeader(.barrier, id: Self.randomID(), expiryMs: 0)
-        let item = AppendQueue.Pending(id: header.id, bytes: Record(header: header, payload: Bytes()).encoded())
-        switch await send(item, until: deadline) {
-        case .passed(let position, _)?: return position
-        case .refused(let error)?: throw error
-        default:
-            throw stopped
-                ?? VarveError(.queryTimeout, "a barrier was not read back in time; the log may be away", next: "retry")
+        while true {
+            switch await send(makeItem(.barrier, Self.randomID()), until: deadline) {
+            case .passed(let position, _)?: return position
+            case .reported(.refused(let error))?: throw error
+            case .reported?:
+                // Nobody needs the one that was lost.
+                continue
+            default:
+                throw stopped
+                    ?? VarveError(
+                        .queryTimeout, "a barrier was not read back in time; the log may be away", next: "retry")
+            }
         }
     }
 
@@ -104,11 +150,10 @@ extension Indexer {
     ) async throws(VarveError) -> (block: BlockNumber?, position: Position, isNoop: Bool) {
         try checkAccepting()
         let open = state.withLock { $0.machine.open.number }
-        let (header, _) = makeHeader(.flushRequest, id: Self.randomID(), expiryMs: 0)
-        let record = Record(header: header, payload: FlushRequest(block: open).encoded())
-        let passage = await send(AppendQueue.Pending(id: header.id, bytes: record.encoded()), until: deadline)
+        let item = makeItem(.flushRequest, Self.randomID(), FlushRequest(block: open).encoded())
+        let passage = await send(item, until: deadline)
         guard case .passed(let position, let cut)? = passage else {
-            if case .refused(let error)? = passage { throw error }
+            if case .reported(.refused(let error))? = passage { throw error }
             throw stopped ?? flushTimeout
         }
         let newest = cut ?? state.withLock { $0.machine.open.number.value }.predecessor
@@ -142,16 +187,6 @@ extension Indexer {
     private static let overloaded = VarveError(
         .overloaded, "too much of this node's is waiting for the log. Nothing was written", next: "retry later")
 
-    private func unknown(_ id: SubmissionID, _ expiresAt: Instant) -> VarveError {
-        var error = VarveError(
-            .unknownOutcome,
-            "the submission \(id) was not read back in time: it may still be applied, until the log's time is \(expiresAt)",
-            next: "GET /v1/transactions/\(id)?resolve=true")
-        error.id = id
-        error.expiresAt = expiresAt
-        return error
-    }
-
     private func checkAccepting() throws(VarveError) {
         let (isReady, stopped, trouble, frozen) = published.withLock {
             ($0.isReady, $0.stopped, $0.trouble, $0.frozenBytes)
@@ -163,17 +198,33 @@ extension Indexer {
         guard frozen <= options.frozenBytesMax else { throw trouble ?? Self.overloaded }
     }
 
-    /// Appends and waits for the passage of the record with that id; nil at the deadline or when the node stops.
+    /// Appends and waits for the passage of the record with that id; nil at the deadline or when the node stops. What was
+    /// not handed to the log by then is taken back, and refused.
     private func send(
         _ item: AppendQueue.Pending, until deadline: ContinuousClock.Instant, whenQueued: (@Sendable () -> Void)? = nil
     ) async -> Passage? {
-        await waiters.wait(for: item.id, until: deadline) {
-            if self.queue.enqueue(item) {
+        var ticket: AppendQueue.Ticket?
+        let passage = await waiters.wait(for: item.id, tag: item.sequence, until: deadline) {
+            let isQueued: Bool
+            if item.type == .cancel {
+                isQueued = queue.enqueueUrgent([item])
+            } else {
+                ticket = queue.enqueue(item)
+                isQueued = ticket != nil
+            }
+            if isQueued {
                 whenQueued?()
             } else {
-                self.waiters.resolve(item.id, .refused(Self.overloaded))
+                waiters.resolve(item.id, tag: item.sequence, .reported(.refused(Self.overloaded)))
             }
         }
+        guard passage == nil, let ticket, queue.takeBack(ticket) else { return passage }
+        return .reported(
+            .refused(
+                stopped
+                    ?? VarveError(
+                        .logUnreachable, "the log takes nothing at the moment. Nothing was written", next: "retry later"
+                    )))
     }
 
     /// Effective time stands still while nothing is read: after a quiet minute a barrier brings it up to date, so that
@@ -191,82 +242,40 @@ extension Indexer {
         }
     }
 
-    private func makeHeader(
-        _ type: RecordType, id: Bytes16, expiryMs: Int64
-    ) -> (header: RecordHeader, expiresAt: Instant) {
+    private func makeTransaction(
+        _ id: SubmissionID, _ payload: Bytes, _ expiryMs: Int64
+    ) -> (AppendQueue.Pending, expiresAt: Instant) {
+        let header = makeHeader(.transaction, id: id, expiryMs: expiryMs)
+        return (
+            AppendQueue.Pending(
+                id: id, sequence: header.writerSequence, bytes: Record(header: header, payload: payload).encoded(),
+                type: .transaction), Instant(microseconds: header.expiresAt * 1000)
+        )
+    }
+
+    func makeCancel(_ id: SubmissionID) -> AppendQueue.Pending { makeItem(.cancel, id) }
+
+    private func makeItem(_ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes()) -> AppendQueue.Pending {
+        let header = makeHeader(type, id: id, expiryMs: 0)
+        return AppendQueue.Pending(
+            id: id, sequence: header.writerSequence, bytes: Record(header: header, payload: payload).encoded(),
+            type: type)
+    }
+
+    private func makeHeader(_ type: RecordType, id: Bytes16, expiryMs: Int64) -> RecordHeader {
         let (token, effect, time) = published.withLock {
             ($0.snapshot.token, $0.snapshot.effectChain, $0.snapshot.effectiveTime)
         }
-        let expiresAt = expiryMs == 0 ? 0 : time + expiryMs
-        let header = RecordHeader(
+        return RecordHeader(
             type: type, logTag: tag, id: id, writer: writer,
-            writerSequence: sequence.wrappingAdd(1, ordering: .relaxed).newValue, expiresAt: expiresAt,
-            observed: token.position, inputChain: (token.chainPrefix ?? 0).byteSwapped,
-            effectChain: effect.high.byteSwapped)
-        return (header, Instant(microseconds: expiresAt * 1000))
-    }
-
-    private static func answer(_ decision: Decision, _ digest: Bytes16) throws(VarveError) -> Decision {
-        guard decision.requestDigest == nil || decision.requestDigest == digest else {
-            var error = VarveError(
-                .idConflict,
-                "the submission id \(decision.id) was used for other content, decided at \(decision.position)",
-                next: "use a new id for a new transaction")
-            error.id = decision.id
-            throw error
-        }
-        return decision
+            writerSequence: sequence.wrappingAdd(1, ordering: .relaxed).newValue,
+            expiresAt: expiryMs == 0 ? 0 : time + expiryMs, observed: token.position,
+            inputChain: (token.chainPrefix ?? 0).byteSwapped, effectChain: effect.high.byteSwapped)
     }
 
     private static func randomID() -> Bytes16 {
         var generator = SystemRandomNumberGenerator()
         return .random(using: &generator)
-    }
-
-    // MARK: The appender
-
-    func appendLoop() async {
-        await withTaskCancellationHandler {
-            while let batch = await queue.next() {
-                await waitForLogRoom()
-                if Task.isCancelled { return }
-                let began = ContinuousClock.now
-                let results = await log.append(batch.map(\.bytes))
-                options.onAppend(ContinuousClock.now - began)
-                for (item, result) in zip(batch, results) {
-                    switch result {
-                    case .stored: counters.appended.add(1, ordering: .relaxed)
-                    case .refused(let error): waiters.resolve(item.id, .refused(error))
-                    case .unknown(let error): await resolveLater(item, error)
-                    }
-                }
-            }
-        } onCancel: {
-            queue.close()
-        }
-    }
-
-    /// A record without a report: a cancel behind it, once; whichever comes first in the log decides.
-    private func resolveLater(_ item: AppendQueue.Pending, _ error: VarveError) async {
-        logger.warning(
-            "a record has no report and is being resolved", metadata: ["id": "\(item.id)", "why": error.message])
-        guard case .record(let record) = Record.decode(item.bytes, tag: nil), record.header.type == .transaction else {
-            return
-        }
-        var header = record.header
-        header.type = .cancel
-        header.expiresAt = 0
-        header.writerSequence = sequence.wrappingAdd(1, ordering: .relaxed).newValue
-        _ = queue.enqueue(AppendQueue.Pending(id: item.id, bytes: Record(header: header, payload: Bytes()).encoded()))
-    }
-
-    /// An embedded broker forgets what it holds beyond a few megabytes: appends wait until blocks have caught up.
-    private func waitForLogRoom() async {
-        guard let most = options.unadoptedBytesMax else { return }
-        while !Task.isCancelled && stopped == nil {
-            guard published.withLock({ $0.unadoptedBytes }) > most else { return }
-            try? await Task.sleep(for: .milliseconds(5))
-        }
     }
 }
 

@@ -25,6 +25,8 @@ package final class Indexer: Sendable {
         /// A quiet block with any record at all is flushed after this long.
         package var idleFlush: Duration
         package var flushDuration: Duration
+        /// How long a readable log may owe a report before its records are given up and resolved.
+        package var reportPatienceMs = ReportPatience.defaultMilliseconds
         /// Told how long the log took to report on each batch of appends.
         package var onAppend: @Sendable (Duration) -> Void
 
@@ -45,7 +47,8 @@ package final class Indexer: Sendable {
         case decided(Decision)
         case void
         case passed(Position, cut: BlockNumber?)
-        case refused(VarveError)
+        /// Of the log, on the record of the one who waits.
+        case reported(Submission.Report)
     }
 
     /// The machine with the blocks it may read; one lock for both, held for a batch at a time.
@@ -66,6 +69,10 @@ package final class Indexer: Sendable {
         var openSince: ContinuousClock.Instant?
         var adoptedAt: ContinuousClock.Instant?
         var logEnd: Offset
+        /// First offset that is not applied.
+        var next: Offset
+        /// The newest answer of the log on where its end is.
+        var endSeen: (end: Offset, at: ContinuousClock.Instant)?
         var unadoptedBytes: UInt64 = 0
         var frozenBytes: UInt64 = 0
     }
@@ -86,6 +93,7 @@ package final class Indexer: Sendable {
     let positions = Waiters<Position, Void>()
     let adoptions = Waiters<BlockNumber, Void>()
     let queue = AppendQueue()
+    let handing = Mutex<Handing?>(nil)
     let flushSignal = Signal()
     let writer: UInt64
     let sequence = Atomic<UInt64>(0)
@@ -107,7 +115,7 @@ package final class Indexer: Sendable {
         published = Mutex(
             Published(
                 snapshot: Snapshot(opened.machine, opened.blocks), lastRecordAt: .now - .seconds(3600),
-                logEnd: opened.next))
+                logEnd: opened.next, next: opened.next))
     }
 
     /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads.
@@ -118,6 +126,7 @@ package final class Indexer: Sendable {
             group.addTask { await self.flushLoop() }
             group.addTask { await self.watchIdentity() }
             group.addTask { await self.watchEnd() }
+            group.addTask { await self.watchReports() }
             group.addTask { await self.keepHouse() }
             group.addTask {
                 // An append waits as long as a broker is away: closing the log is what ends it.
@@ -286,7 +295,10 @@ package final class Indexer: Sendable {
             published.frozenBytes = frozenBytes
             published.unadoptedBytes = frozenBytes + openBytes
             published.openSince = isEmpty ? nil : published.openSince ?? now
-            if let offset = state.machine.applied?.offset, published.logEnd <= offset { published.logEnd = offset.next }
+            if let offset = state.machine.applied?.offset {
+                published.next = offset.next
+                if published.logEnd <= offset { published.logEnd = offset.next }
+            }
         }
     }
 
@@ -358,7 +370,11 @@ package final class Indexer: Sendable {
     private func watchEnd() async {
         while !Task.isCancelled {
             if stopped == nil, let range = try? await log.range() {
-                published.withLock { $0.logEnd = max($0.logEnd, range.upperBound) }
+                let now = ContinuousClock.now
+                published.withLock { published in
+                    published.logEnd = max(published.logEnd, range.upperBound)
+                    published.endSeen = (range.upperBound, now)
+                }
             }
             try? await Task.sleep(for: .seconds(1))
         }

@@ -8,6 +8,8 @@ internal import VarveModel
 /// A table of continuations by key, each with a deadline; every waiter is resumed exactly once.
 final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Waiter {
+        /// Tells waiters for the same key apart.
+        let tag: UInt64
         let deadline: ContinuousClock.Instant
         let continuation: CheckedContinuation<Value?, Never>
     }
@@ -30,12 +32,12 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// Waits until `resolve` is called for `key`; nil at the deadline or when the table is closed.
     /// - Parameter registered: runs once the wait is registered, before anything can be missed.
     func wait(
-        for key: Key, until deadline: ContinuousClock.Instant, registered: () -> Void = {}
+        for key: Key, tag: UInt64 = 0, until deadline: ContinuousClock.Instant, registered: () -> Void = {}
     ) async -> Value? {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 guard !state.isClosed else { return false }
-                let waiter = Waiter(deadline: deadline, continuation: continuation)
+                let waiter = Waiter(tag: tag, deadline: deadline, continuation: continuation)
                 if let earlier = state.byKey.updateValue(Group(first: waiter), forKey: key) {
                     state.byKey[key]?.others = earlier.all
                 }
@@ -59,6 +61,21 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             }
         }
         for (waiter, pair) in resumed { waiter.continuation.resume(returning: pairs[pair].1) }
+    }
+
+    /// Resumes the one waiter with this tag, the others wait on. False when there is none.
+    @discardableResult
+    func resolve(_ key: Key, tag: UInt64, _ value: Value) -> Bool {
+        let waiter = state.withLock { state -> Waiter? in
+            guard var waiters = state.byKey[key]?.all, let index = waiters.firstIndex(where: { $0.tag == tag }) else {
+                return nil
+            }
+            let waiter = waiters.remove(at: index)
+            state.byKey[key] = waiters.first.map { Group(first: $0, others: Array(waiters.dropFirst())) }
+            return waiter
+        }
+        waiter?.continuation.resume(returning: value)
+        return waiter != nil
     }
 
     /// Resumes those whose key fulfils a condition.
