@@ -167,17 +167,50 @@ enum CommandTable {
                 Command(
                     "show", "Show transactions or records of the log",
                     discussion: """
-                        Asks a node for decided transactions, or with --config reads the records of the log itself, with \
-                        no node running. A local log is held by its node: stop the node first.
+                        Asks a node for decided transactions, or with --config reads the records of the log itself: with \
+                        no node running, or beside one. A local log that a node holds is read up to what the node has \
+                        stated to be durable, which is up to 100 ms old; one that nobody holds is opened as a node would \
+                        open it, so an unfinished end is cut off and kept aside. Foreign and damaged records are shown \
+                        as such. --type and --table need --config. Without --from the newest are shown.
                         """,
                     parameters: [
-                        Parameters.from, Parameters.limit, Parameters.coldConfig, Parameters.json, Parameters.urls,
+                        Parameters.from, Parameters.to, Parameters.recordTypes, Parameters.recordTables,
+                        Parameters.recordID, Parameters.limit, Parameters.coldConfig, Parameters.json, Parameters.urls,
                         Parameters.token,
                     ],
                     examples: [
                         Example("varve log show", "the newest transactions"),
                         Example("varve log show --config node.yaml --from 0-0 --limit 5", "the first records"),
-                    ])
+                        Example("varve log show --config node.yaml --type foreign", "what others wrote into it"),
+                    ]),
+                Command(
+                    "follow", "Show what comes into the log, until interrupted",
+                    discussion: """
+                        A line for each transaction that the node decides, asked for twice a second, or with --config for \
+                        each record of the log itself, without touching it. Without --from it begins at the end.
+                        """,
+                    parameters: [
+                        Parameters.from, Parameters.to, Parameters.recordTypes, Parameters.recordTables,
+                        Parameters.recordID, Parameters.count, Parameters.coldConfig, Parameters.json, Parameters.urls,
+                        Parameters.token,
+                    ],
+                    examples: [
+                        Example("varve log follow", "transactions as they are decided"),
+                        Example("varve log follow --config node.yaml --table users --json", "records that write users"),
+                    ]),
+                Command(
+                    "verify", "Check the log against storage",
+                    discussion: """
+                        Reads every record that the log holds, without touching it and with or without nodes running, and \
+                        says of each statement whether it is proved, refuted (with the evidence) or not checkable (with \
+                        the reason): every checksum fits; the log is the one that storage belongs to (genesis and every \
+                        record that blocks name); the chain of records ends at each block as the block says; replayed, \
+                        the records have the effects and counts that each block says. Not checkable is never taken for \
+                        proved. Exit code 0 when all is proved, 1 when something is refuted, 69 when something is not \
+                        checkable.
+                        """,
+                    parameters: [Parameters.config, Parameters.epoch, Parameters.json],
+                    examples: [Example("varve log verify --config node.yaml", "read all of it and compare")]),
             ]),
         Command(
             "blocks", "Look at blocks in storage", section: "Operating",

@@ -81,6 +81,16 @@ enum Parameters {
     static let ready = Option.flag("ready", "Only say whether the node serves, by the exit code: a health check.")
     static let watch = Option.flag("watch", short: "w", "Show it again every second until interrupted.")
     static let from = Option.optional("from", .position, "P", "First position to show; without it the newest records.")
+    static let to = Option.optional("to", .position, "P", "Last position to show.")
+    static let recordTypes = Option.repeated(
+        "type", .choice as ValueType<RecordKind>, "T",
+        "Only records of this type; may be given several times. Needs --config.")
+    static let recordTables = Option.repeated(
+        "table", .text, "T", "Only transactions that name this table; may be given several times. Needs --config.")
+    static let recordID = Option.optional("id", .submissionID, "ID", "Only what has this id, 32 hexadecimal digits.")
+    static let epoch = Option.optional(
+        "epoch", .integer(0...Epoch.highest), "N", "The epoch; without it the configured one, else storage's newest.")
+    static let count = Option.optional("count", .integer(1...Int.max), "N", "End after so many.")
     static let limit = Option.value("limit", .integer(1...10_000), "N", default: 20, "At most so many.")
     static let block = Argument.required("number", .integer(), "Number of the block.")
     static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")

@@ -65,26 +65,14 @@ package struct DatabaseLoading: Sendable {
                 epoch: current.epoch, parentEnd: current.parentEnd)
             return (machine, BlockSet())
         }
-        var blocks = BlockSet()
-        var catalog: [TableName: FieldCatalog] = [:]
-        for stored in history {
-            blocks.append(AdoptedBlock(stored.manifest, stored.digest, in: store))
-            for table in stored.manifest.tables {
-                for field in table.newFields { catalog[table.name, default: FieldCatalog()].see(field) }
-            }
-        }
-        var decisions: [Decision] = []
-        for block in blocks.blocks where block.manifest.last > newest.manifest.horizon {
-            decisions += try block.decisions().filter { $0.position > newest.manifest.horizon }
-        }
-        decisions.sort { $0.position < $1.position }
-        var machine = NodeMachine(
-            after: newest.manifest, digest: newest.digest, genesis: id, decisions: decisions, catalog: catalog)
+        var state = try RestoredState(after: history, newest, genesis: id, in: store)
         if current.epoch > newest.manifest.last.epoch, let end = current.parentEnd {
-            for case .stopped(let error) in try machine.step(.enter(current.epoch, id, end), reading: blocks) {
+            for case .stopped(let error) in try state.machine.step(
+                .enter(current.epoch, id, end), reading: state.blocks)
+            {
                 throw error
             }
         }
-        return (machine, blocks)
+        return (state.machine, state.blocks)
     }
 }

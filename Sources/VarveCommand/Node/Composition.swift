@@ -38,6 +38,41 @@ enum Composition {
         }
     }
 
+    /// How a command that is no node opens a log.
+    enum Access {
+        /// As a node would: a local log's torn tail is cut off and kept aside. Held by a node, or damaged, it is read
+        /// beside it.
+        case mended
+        /// Without touching anything, whoever holds it.
+        case beside
+    }
+
+    /// The log of one epoch, for commands that read it.
+    /// - Parameter note: told why a local log could not be opened as a node would.
+    static func log(
+        _ configuration: Configuration, _ epoch: Epoch, _ access: Access, note: (VarveError) -> Void
+    ) async throws(VarveError) -> any Log {
+        let provider = try logProvider(configuration)
+        switch configuration.log {
+        case .inMemory:
+            throw VarveError(
+                .logMissing, "the configuration's log is in memory: with no node running there is none",
+                next: "ask the node: --url")
+        case .kafka: return try await provider.open(epoch)
+        case .local:
+            guard let local = provider as? LocalLogProvider else { return try await provider.open(epoch) }
+            if case .mended = access {
+                do throws(VarveError) {
+                    return try await local.open(epoch)
+                } catch {
+                    guard error.code == .logLocked || error.code == .logCorrupt else { throw error }
+                    note(error)
+                }
+            }
+            return try await local.openToRead(epoch)
+        }
+    }
+
     /// What is stored where the configuration says, for commands that only read.
     static func blocks(_ configuration: Configuration) throws(VarveError) -> BlockStore {
         switch configuration.storage {

@@ -1,0 +1,143 @@
+// The records themselves, read from the log that a configuration names.
+
+import VarveLog
+import VarveModel
+import VarveNode
+import VarveStorage
+import VarveTerminal
+
+extension LogCommand {
+    func showRecords(_ configuration: Configuration) async throws {
+        let epoch = try invocation[Parameters.from]?.epoch ?? epoch(configuration)
+        try await withLog(configuration, epoch, .mended) { log, identity in
+            let range = try await log.range()
+            guard let last = try await log.lastOffset(in: range) else { return try show([]) }
+            let filter = RecordFilter(invocation)
+            let limit = invocation[Parameters.limit]
+            var start = range.lowerBound
+            if let from = invocation[Parameters.from] {
+                start = max(start, from.offset)
+            } else if filter.isEmpty {
+                start = max(start, Offset(max(0, last.value - Int64(limit) + 1)))
+            }
+            guard start <= last else { return try show([]) }
+            // With --from the first ones that fit, else the last ones; never more than those in memory.
+            let isFromStart = invocation[Parameters.from] != nil
+            var found: [RecordFacts] = []
+            try await read(log, from: start, through: min(last, invocation[Parameters.to]?.offset ?? last)) { entry in
+                let facts = RecordFacts(entry, epoch, identity)
+                guard filter.accepts(facts) else { return true }
+                found.append(facts)
+                if isFromStart { return found.count < limit }
+                if found.count > 2 * limit { found.removeFirst(limit) }
+                return true
+            }
+            try show(isFromStart ? found : found.suffix(limit))
+        }
+    }
+
+    func followRecords(_ configuration: Configuration) async throws {
+        let epoch = try invocation[Parameters.from]?.epoch ?? epoch(configuration)
+        try await withLog(configuration, epoch, .beside) { log, identity in
+            let end = try await log.range().upperBound
+            let filter = RecordFilter(invocation)
+            var left = invocation[Parameters.count] ?? .max
+            let last = invocation[Parameters.to]?.offset ?? Offset(Offset.highest)
+            try await read(log, from: invocation[Parameters.from]?.offset ?? end, through: last) { entry in
+                let facts = RecordFacts(entry, epoch, identity)
+                guard filter.accepts(facts) else { return true }
+                if invocation[Parameters.json] {
+                    try surroundings.output.json(facts.json)
+                } else {
+                    try surroundings.output.line(facts.row.joined(separator: "  "))
+                }
+                left -= 1
+                return left > 0
+            }
+        }
+    }
+
+    /// `take` returns false when it has enough.
+    private func read(
+        _ log: any Log, from start: Offset, through last: Offset, _ take: (LogEntry) throws -> Bool
+    ) async throws {
+        guard start <= last else { return }
+        let tail = try await log.tail(from: start)
+        do {
+            reading: while let batch = try await tail.next() {
+                for entry in batch.entries {
+                    guard entry.offset <= last, try take(entry) else { break reading }
+                }
+                // Behind the last one the tail would wait.
+                if let newest = batch.entries.last, newest.offset >= last { break }
+            }
+        } catch {
+            await tail.close()
+            throw error
+        }
+        await tail.close()
+    }
+
+    private func show(_ list: some Sequence<RecordFacts>) throws {
+        if invocation[Parameters.json] {
+            for facts in list { try surroundings.output.json(facts.json) }
+            return
+        }
+        var table = Table([
+            .init("position"), .init("time"), .init("type"), .init("bytes", .right), .init("id", .left),
+            .init("content", .left),
+        ])
+        table.rows = list.map(\.row)
+        try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+    }
+
+    // MARK: Which log
+
+    /// The configured one, else storage's newest.
+    func epoch(_ configuration: Configuration) throws -> Epoch {
+        if let epoch = configuration.log.epoch.flatMap({ Epoch($0) }) { return epoch }
+        guard case .local = configuration.storage else { return .first }
+        return try Composition.blocks(configuration).epochRecords().last?.record.epoch ?? .first
+    }
+
+    func withLog(
+        _ configuration: Configuration, _ epoch: Epoch, _ access: Composition.Access,
+        _ body: (any Log, LogTagging) async throws -> Void
+    ) async throws {
+        let log = try await Waiting(surroundings).during("the log: \(ConfigCommand.describe(configuration.log))") {
+            try await Composition.log(configuration, epoch, access) { error in
+                try? surroundings.errors.line("note: \(error.message); shown is what is known to be durable")
+            }
+        }
+        do {
+            try await body(log, LogTagging.find(configuration, log, epoch))
+        } catch {
+            await log.close()
+            throw error
+        }
+        await log.close()
+    }
+}
+
+/// What tells a log's own records from foreign ones.
+struct LogTagging: Sendable {
+    var tag: LogTag?
+    var genesis: GenesisID?
+
+    /// As storage recorded it; else as the first record says, when that is a genesis; else nothing is told apart.
+    static func find(_ configuration: Configuration, _ log: any Log, _ epoch: Epoch) async throws -> LogTagging {
+        if case .local = configuration.storage, let store = try? Composition.blocks(configuration),
+            let format = try? store.readFormat(), let record = try? store.epochRecord(epoch)?.record,
+            let genesis = record.log.genesis
+        {
+            return LogTagging(tag: LogTag(database: format.database, genesis: genesis), genesis: genesis)
+        }
+        let start = try await log.range().lowerBound
+        guard let entry = try await log.read(at: start),
+            case .record(let record) = Record.decode(entry.bytes, tag: nil),
+            record.header.type == .genesis, let content = try? Genesis.decode(record.payload)
+        else { return LogTagging() }
+        return LogTagging(
+            tag: LogTag(database: content.database, genesis: record.header.id), genesis: record.header.id)
+    }
+}
