@@ -95,6 +95,8 @@ private final class OwingProvider: LogProvider {
         return log
     }
 
+    func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { try await memory.reference(epoch) }
+    func named(_ name: String) -> any LogProvider { self }
     func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence { try await memory.probe(epoch) }
     func create(_ epoch: Epoch) async throws(VarveError) { try await memory.create(epoch) }
     var isEphemeral: Bool { true }
