@@ -83,6 +83,31 @@ extension API {
         return .json(status: waits ? 200 : 202, answer.json)
     }
 
+    func settings() throws(VarveError) -> Response {
+        let found = try node.settings()
+        return .json(
+            SettingsAnswer(settings: found.inForce, configured: found.configured, position: found.position).json)
+    }
+
+    func applySettings(_ exchange: Exchange, _ parameters: Parameters) async throws(VarveError) -> Response {
+        let timeout = try parameters.timeout() ?? .seconds(30)
+        let body: Value
+        do throws(JSONFault) {
+            body = try parseJSON(Bytes(exchange.body))
+        } catch {
+            throw error.error
+        }
+        let request = try SettingsRequest(json: body)
+        let before = try node.settings().inForce
+        let wanted = request.applied(to: before)
+        let found = try await node.apply(wanted, timeout: timeout)
+        return .json(
+            SettingsAnswer(
+                settings: found.inForce, configured: found.configured, position: found.position,
+                isChanged: wanted != before
+            ).json)
+    }
+
     /// Answered on the server's thread, also when no handler is free.
     func health(_ route: Route) -> Response {
         let health = node.health()

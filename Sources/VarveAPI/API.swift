@@ -87,7 +87,7 @@ package final class API: Sendable {
             }
             switch route {
             case .started, .alive, .ready: return .refuse(counted(health(route), route))
-            case .submit, .query: return .collect(maxBytes: maxBodyBytes, gzip: true)
+            case .submit, .query, .applySettings: return .collect(maxBytes: maxBodyBytes, gzip: true)
             case .loadRows: return .stream(gzip: true)
             default: return .collect(maxBytes: Self.idleBodyBytesMax)
             }
@@ -161,6 +161,8 @@ package final class API: Sendable {
         case .epochs: return try epochs()
         case .migrate: throw notSupported("POST /v1/epochs/migrate")
         case .flush, .finishBlock: return try await flush(parameters)
+        case .settings: return try settings()
+        case .applySettings: return try await applySettings(exchange, parameters)
         case .started, .alive, .ready: return health(route)
         case .metrics:
             return Response(

@@ -289,6 +289,27 @@ package let openAPIDocument = """
               description: Asked for (without `await`)
               content: {application/json: {schema: {$ref: "#/components/schemas/Flush"}}}
             default: {$ref: "#/components/responses/Problem"}
+      /v1/settings:
+        get:
+          summary: What every node follows, and what this node's configuration says
+          responses:
+            "200":
+              description: In force at `position`
+              content: {application/json: {schema: {$ref: "#/components/schemas/SettingsAnswer"}}}
+            default: {$ref: "#/components/responses/Problem"}
+        post:
+          summary: Change settings, on every node at the same place of the log
+          description: What is not named stays. The record closes the open block. Nothing is appended when the settings hold already.
+          parameters:
+            - $ref: "#/components/parameters/timeout"
+          requestBody:
+            required: true
+            content: {application/json: {schema: {$ref: "#/components/schemas/Settings"}}}
+          responses:
+            "200":
+              description: This node has read the change back
+              content: {application/json: {schema: {$ref: "#/components/schemas/SettingsAnswer"}}}
+            default: {$ref: "#/components/responses/Problem"}
       /system/finish-block:
         post:
           summary: The same as /v1/flush
@@ -425,6 +446,24 @@ package let openAPIDocument = """
             block: {type: [integer, "null"]}
             position: {type: string}
             noop: {type: boolean, description: Nothing was there to cut; `block` is the newest one}
+        Settings:
+          type: object
+          additionalProperties: false
+          properties:
+            rowsPerBlock: {type: integer, minimum: 1, maximum: 100000000}
+            transactionsPerBlock: {type: integer, minimum: 1, maximum: 100000000}
+            bytesPerBlock: {type: integer, minimum: 1024}
+            flushDuration: {type: string, description: ISO 8601, examples: [PT4H]}
+            idsRemembered: {type: integer, minimum: 1, maximum: 100000000}
+            idsRememberedFor: {type: string, description: ISO 8601, examples: [PT24H]}
+        SettingsAnswer:
+          type: object
+          required: [settings, configured, position]
+          properties:
+            settings: {$ref: "#/components/schemas/Settings"}
+            configured: {$ref: "#/components/schemas/Settings"}
+            position: {type: string}
+            changed: {type: boolean, description: Of a change, whether anything was different}
         Block:
           type: object
           required: [number, first, last, transactions, rows, bytes, cut, systemTime, digest, files]

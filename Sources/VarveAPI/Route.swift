@@ -6,13 +6,13 @@ enum Route: Int, CaseIterable, Sendable {
     case submit, transactions, transaction
     case loadRows, row, history
     case query, tables
-    case status, blocks, epochs, migrate, flush, finishBlock
+    case status, blocks, epochs, migrate, flush, finishBlock, settings, applySettings
 
     enum Method: String, Sendable { case get, post }
 
     var method: Method {
         switch self {
-        case .submit, .loadRows, .query, .migrate, .flush, .finishBlock: .post
+        case .submit, .loadRows, .query, .migrate, .flush, .finishBlock, .applySettings: .post
         default: .get
         }
     }
@@ -39,6 +39,7 @@ enum Route: Int, CaseIterable, Sendable {
         case .migrate: "/v1/epochs/migrate"
         case .flush: "/v1/flush"
         case .finishBlock: "/system/finish-block"
+        case .settings, .applySettings: "/v1/settings"
         }
     }
 
@@ -53,6 +54,7 @@ enum Route: Int, CaseIterable, Sendable {
         case .tables: ["asOf", "after", "consistency", "timeout"]
         case .blocks: ["limit", "before"]
         case .flush, .finishBlock: ["await", "timeout"]
+        case .applySettings: ["timeout"]
         default: []
         }
     }
@@ -68,7 +70,7 @@ enum Route: Int, CaseIterable, Sendable {
     /// The media type that its body must have; nil where a body means nothing.
     var contentType: String? {
         switch self {
-        case .submit, .query: "application/json"
+        case .submit, .query, .applySettings: "application/json"
         case .loadRows: "application/x-ndjson"
         default: nil
         }
@@ -107,6 +109,7 @@ enum Route: Int, CaseIterable, Sendable {
             case ("v1", "blocks"): Place(get: .blocks)
             case ("v1", "epochs"): Place(get: .epochs)
             case ("v1", "flush"): Place(post: .flush)
+            case ("v1", "settings"): Place(get: .settings, post: .applySettings)
             case ("healthz", "started"): Place(get: .started)
             case ("healthz", "alive"): Place(get: .alive)
             case ("healthz", "ready"): Place(get: .ready)

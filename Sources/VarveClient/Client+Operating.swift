@@ -32,6 +32,19 @@ extension Client {
         return try FlushAnswer(json: try await ask(call).json())
     }
 
+    package func settings() async throws(VarveError) -> SettingsAnswer {
+        try SettingsAnswer(json: try await get("/v1/settings").json())
+    }
+
+    /// Changes what every node follows; answers when the node that was asked has read the change back. Sent again it
+    /// changes nothing more.
+    package func apply(_ request: SettingsRequest) async throws(VarveError) -> SettingsAnswer {
+        let call = Call(
+            method: "POST", target: "/v1/settings", headers: [Call.json], body: request.json.jsonBytes,
+            timeout: .seconds(30) + options.answerTimeout)
+        return try SettingsAnswer(json: try await ask(call).json())
+    }
+
     /// Whether the node serves: `nil`, or why not.
     package func readiness() async -> VarveError? {
         do throws(VarveError) {

@@ -242,6 +242,35 @@ enum CommandTable {
                     examples: [Example("varve blocks flush", "what was loaded so far becomes files")]),
             ]),
         Command(
+            "settings", "What every node of the database follows", section: "Operating",
+            commands: [
+                Command(
+                    "show", "Show the settings in force, beside what the node's configuration says",
+                    discussion: """
+                        Where a block ends follows from these, so they stand in the log and are the same on every node. \
+                        A configuration only says what a new database begins with.
+                        """,
+                    parameters: [Parameters.json, Parameters.urls, Parameters.token],
+                    examples: [Example("varve settings show", "rows, transactions and bytes of a block, its age")]),
+                Command(
+                    "apply", "Change settings, on every node at once",
+                    discussion: """
+                        Appends a record that every node applies at the same place of the log; it closes the open block. \
+                        What is not named stays. Answers when the node that was asked has read it back; given again it \
+                        changes nothing.
+                        """,
+                    parameters: [
+                        Parameters.rowsPerBlock, Parameters.transactionsPerBlock, Parameters.bytesPerBlock,
+                        Parameters.flushDuration, Parameters.idsRemembered, Parameters.idsRememberedFor,
+                        Parameters.fromConfig, Parameters.json, Parameters.urls, Parameters.token,
+                    ],
+                    examples: [
+                        Example("varve settings apply --flush-duration PT1H", "blocks at least every hour"),
+                        Example(
+                            "varve settings apply --from-config node.yaml", "the thresholds of its section indexer"),
+                    ]),
+            ]),
+        Command(
             "config", "Look at configuration", section: "Operating",
             commands: [
                 Command(

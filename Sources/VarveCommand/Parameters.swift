@@ -3,6 +3,7 @@
 
 import VarveClient
 import VarveModel
+import VarveNode
 import VarveTerminal
 import VarveWire
 
@@ -93,6 +94,20 @@ enum Parameters {
     static let count = Option.optional("count", .integer(1...Int.max), "N", "End after so many.")
     static let limit = Option.value("limit", .integer(1...10_000), "N", default: 20, "At most so many.")
     static let block = Argument.required("number", .integer(), "Number of the block.")
+    static let rowsPerBlock = Option.optional(
+        "rows-per-block", .count, "N", "Document versions that close a block.")
+    static let transactionsPerBlock = Option.optional(
+        "transactions-per-block", .count, "N", "Transactions that close a block.")
+    static let bytesPerBlock = Option.optional(
+        "bytes-per-block", .size, "SIZE", "Bytes of uncompressed payload that close a block.")
+    static let flushDuration = Option.optional(
+        "flush-duration", .duration, "D", "Age at which a block is closed: what a lost log can cost.")
+    static let idsRemembered = Option.optional(
+        "ids-remembered", .count, "N", "Submission ids that every node keeps in memory.")
+    static let idsRememberedFor = Option.optional(
+        "ids-remembered-for", .duration, "D", "How long it keeps them, in time of the log.")
+    static let fromConfig = Option.optional(
+        "from-config", .file, "F", "Take the thresholds of this configuration's section indexer.")
     static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")
 }
 
@@ -118,4 +133,26 @@ extension ValueType where Value == Position {
 
 extension ValueType where Value == SubmissionID {
     static var submissionID: Self { ValueType(expected: "32 hexadecimal digits") { SubmissionID(hex: $0) } }
+}
+
+extension ValueType where Value == UInt64 {
+    static var count: Self {
+        ValueType(expected: "an integer from 1 to \(SettingsRequest.countMax)") { text in
+            UInt64(text).flatMap { (1...SettingsRequest.countMax).contains($0) ? $0 : nil }
+        }
+    }
+
+    static var size: Self {
+        ValueType(expected: "a size of at least 1KiB, like 32MiB") { text in
+            SizeText.parse(text).flatMap { $0 >= Int(SettingsRequest.bytesMin) ? UInt64($0) : nil }
+        }
+    }
+}
+
+extension ValueType where Value == Duration {
+    static var duration: Self {
+        ValueType(expected: "a duration of at least a millisecond, like PT4H or PT0.5S") { text in
+            VarveModel.duration(fromISO: text).flatMap { $0 >= .milliseconds(1) ? $0 : nil }
+        }
+    }
 }

@@ -36,7 +36,7 @@ enum Varve {
 
     /// Commands that messages and documents name and that later versions bring: not a misspelling.
     private static let plannedCommands: Set<String> = [
-        "archive", "backup", "bench", "drill", "epoch", "quarantine", "restore", "settings", "verify",
+        "archive", "backup", "bench", "drill", "epoch", "quarantine", "restore", "verify",
     ]
 
     private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
@@ -55,6 +55,8 @@ enum Varve {
         case ["blocks", "list"]: try await BlocksCommand(invocation, surroundings).list()
         case ["blocks", "show"]: try await BlocksCommand(invocation, surroundings).show()
         case ["blocks", "flush"]: try await BlocksCommand(invocation, surroundings).flush()
+        case ["settings", "show"]: try await SettingsCommand(invocation, surroundings).show()
+        case ["settings", "apply"]: try await SettingsCommand(invocation, surroundings).apply()
         case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
         default: preconditionFailure("\(invocation.path) is in the table and not here")
         }

@@ -128,18 +128,25 @@ extension Indexer {
     /// Appends a barrier and reads it back: everything acknowledged anywhere before this call is applied then.
     @discardableResult
     package func barrier(until deadline: ContinuousClock.Instant) async throws(VarveError) -> Position {
+        try await pass(.barrier, until: deadline)
+    }
+
+    /// Appends a record that decides nothing by itself and reads it back; answers where it stands.
+    func pass(
+        _ type: RecordType, _ payload: Bytes = Bytes(), until deadline: ContinuousClock.Instant
+    ) async throws(VarveError) -> Position {
         try checkAccepting()
         while true {
-            switch await send(makeItem(.barrier, Self.randomID()), until: deadline) {
+            switch await send(makeItem(type, Self.randomID(), payload), until: deadline) {
             case .passed(let position, _)?: return position
             case .reported(.refused(let error))?: throw error
             case .reported?:
-                // Nobody needs the one that was lost.
+                // Nobody needs the one that was lost; read twice, both say the same.
                 continue
             default:
                 throw stopped
                     ?? VarveError(
-                        .queryTimeout, "a barrier was not read back in time; the log may be away", next: "retry")
+                        .queryTimeout, "a \(type) record was not read back in time; the log may be away", next: "retry")
             }
         }
     }

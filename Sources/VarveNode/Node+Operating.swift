@@ -52,6 +52,13 @@ package struct FlushResult: Sendable {
     package var isNoop: Bool
 }
 
+/// The replicated settings: what holds, and what this node's configuration would like.
+package struct NodeSettings: Sendable {
+    package var inForce: Settings
+    package var configured: Settings
+    package var position: Position
+}
+
 extension Node {
     /// This program's version, as `--version` and `status` say it.
     package static let version = "0.1.0"
@@ -74,6 +81,7 @@ extension Node {
             status.identity = opened.evidence
             status.standing = standing
             status.settings = standing.settings
+            if let warning = settingsWarning(standing.settings) { status.warnings.append(warning) }
             status.error = standing.stopped ?? standing.trouble
             status.state =
                 standing.stopped != nil
@@ -118,5 +126,21 @@ extension Node {
     package func flush(awaitAdoption: Bool, timeout: Duration) async throws(VarveError) -> FlushResult {
         let flushed = try await indexer().flush(until: .now + timeout, awaitAdoption: awaitAdoption)
         return FlushResult(block: flushed.block, position: flushed.position, isNoop: flushed.isNoop)
+    }
+
+    package func settings() throws(VarveError) -> NodeSettings {
+        let standing = try indexer().standing
+        return NodeSettings(
+            inForce: standing.settings, configured: initialSettings, position: standing.token.position)
+    }
+
+    /// Makes `settings` those of every node, by a settings record; answers when this node has read it back. Nothing is
+    /// appended when they hold already.
+    package func apply(_ settings: Settings, timeout: Duration) async throws(VarveError) -> NodeSettings {
+        var found = try self.settings()
+        guard found.inForce != settings else { return found }
+        found.position = try await indexer().apply(settings, until: .now + timeout)
+        found.inForce = settings
+        return found
     }
 }

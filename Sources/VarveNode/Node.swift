@@ -66,7 +66,7 @@ public final class Node: Sendable {
             throw error
         }
         let settings = opened.settings
-        warnOfOtherSettings(settings)
+        if let warning = settingsWarning(settings) { logger.warning("\(warning)") }
         let isEmbedded = provider.isEphemeral && opened.log.reference.kind == .kafka
         let indexer = Indexer(
             opened, isDurableStore: isDurableStore,
@@ -138,14 +138,20 @@ public final class Node: Sendable {
         return settings
     }
 
-    private func warnOfOtherSettings(_ inForce: Settings) {
-        guard inForce != initialSettings else { return }
-        logger.warning(
-            "the database's settings differ from this node's configuration and are followed",
-            metadata: [
-                "rowsPerBlock": "\(inForce.rowsPerBlock)", "transactionsPerBlock": "\(inForce.transactionsPerBlock)",
-                "bytesPerBlock": "\(inForce.bytesPerBlock)", "flushDuration": "\(inForce.flushDurationMs) ms",
-            ])
+    /// The settings stand in the log; a configuration that says otherwise is not followed, which nobody should have to
+    /// find out by counting blocks.
+    func settingsWarning(_ inForce: Settings) -> String? {
+        let wanted = initialSettings
+        let differences: [(name: String, inForce: UInt64, wanted: UInt64)] = [
+            ("rowsPerBlock", inForce.rowsPerBlock, wanted.rowsPerBlock),
+            ("transactionsPerBlock", inForce.transactionsPerBlock, wanted.transactionsPerBlock),
+            ("bytesPerBlock", inForce.bytesPerBlock, wanted.bytesPerBlock),
+            ("flushDuration in ms", inForce.flushDurationMs, wanted.flushDurationMs),
+        ].filter { $0.1 != $0.2 }
+        guard !differences.isEmpty else { return nil }
+        let list = differences.map { "\($0.name) is \($0.inForce), configured \($0.wanted)" }
+        return "the database's settings differ from this node's configuration and are followed: "
+            + list.joined(separator: "; ") + " (varve settings show)"
     }
 
     /// The running indexer; throws `NOT_READY` or what the node waits for or was refused with.

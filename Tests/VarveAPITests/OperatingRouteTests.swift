@@ -55,6 +55,52 @@ import VarveNode
         }
     }
 
+    @Test func settingsAreChangedForEveryNodeByARecordThatClosesTheBlock() async throws {
+        try await serving { served in
+            let before = try await served.get("/v1/settings").json
+            #expect(before["settings"]?["rowsPerBlock"] == 102_400)
+            #expect(before["settings"] == before["configured"])
+            try await served.put("t", #"{"_id":1}"#)
+            let changed = try await served.post("/v1/settings", #"{"rowsPerBlock":2,"flushDuration":"PT1H"}"#)
+            #expect(changed.status == 200, "\(changed.text)")
+            #expect(changed.json["changed"] == true)
+            #expect(changed.json["settings"]?["rowsPerBlock"] == 2)
+            #expect(changed.json["settings"]?["flushDuration"] == "PT1H")
+            #expect(changed.json["settings"]?["transactionsPerBlock"] == 100_000)
+            #expect(changed.json["configured"]?["rowsPerBlock"] == 102_400)
+            // Said again it is no change, and no record.
+            let again = try await served.post("/v1/settings", #"{"rowsPerBlock":2}"#)
+            #expect(again.json["changed"] == false)
+            #expect(again.json["position"] == changed.json["position"])
+            // Two rows now close a block.
+            try await served.put("t", #"{"_id":2},{"_id":3}"#)
+            _ = try await served.ask("POST", "/v1/flush?await=true")
+            let blocks = try #require(try await served.get("/v1/blocks").json["blocks"]?.asArray)
+            let cuts = Array(blocks.compactMap { $0["cut"]?.asText }.reversed().prefix(2))
+            #expect(cuts == ["settings", "rows"])
+            #expect(blocks.last?["last"] == changed.json["position"])
+            let warnings = try #require(try await served.get("/v1/status").json["warnings"]?.asArray)
+            #expect(
+                warnings.contains { $0.asText?.contains("rowsPerBlock") == true },
+                "the node's configuration differs, and status says so: \(warnings)")
+        }
+    }
+
+    @Test(arguments: [
+        ("{}", ""), (#"{"rows":1}"#, "/rows"), (#"{"rowsPerBlock":0}"#, "/rowsPerBlock"),
+        (#"{"rowsPerBlock":"7"}"#, "/rowsPerBlock"), (#"{"bytesPerBlock":1023}"#, "/bytesPerBlock"),
+        (#"{"flushDuration":"4h"}"#, "/flushDuration"), (#"{"idsRemembered":100000001}"#, "/idsRemembered"), ("[", ""),
+    ])
+    func settingsThatMakeNoSenseAreRefusedAndNothingIsWritten(body: String, pointer: String) async throws {
+        try await serving { served in
+            let position = try await served.get("/v1/status").json["applied"]?["position"]
+            let refused = try await served.post("/v1/settings", body)
+            #expect(refused.status == 400, "\(refused.text)")
+            if !pointer.isEmpty { #expect(refused.json["at"]?.asText == pointer, "\(refused.text)") }
+            #expect(try await served.get("/v1/status").json["applied"]?["position"] == position)
+        }
+    }
+
     @Test func healthAndMetrics() async throws {
         try await serving { served in
             for route in ["started", "alive", "ready"] {

@@ -117,12 +117,12 @@ enum DurationText {
 }
 
 /// Bytes: an integer, or an integer directly followed by its unit.
-enum SizeText {
+package enum SizeText {
     static let units: [(String, Int)] = [
         ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000),
     ]
 
-    static func parse(_ text: String) -> Int? {
+    package static func parse(_ text: String) -> Int? {
         let digits = text.utf8.prefix(while: isDigit)
         guard let count = Int(String(Substring(digits))) else { return nil }
         let unit = text.dropFirst(digits.count)
