@@ -75,17 +75,33 @@ import VarveTerminal
         }
     }
 
-    @Test func aNodeThatCannotStartEndsTheClusterWithItsReason() async throws {
-        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(503, "") })
+    /// One that says it is ready would be taken for the cluster's own.
+    @Test func aPortThatIsTakenIsToldBeforeAnythingStarts() async throws {
+        let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(200, "{}") })
         try server.start()
         let port = server.port
         try await withDirectory { directory in
+            let ran = try await varve(
+                "cluster", "--nodes", "2", "--dir", "\(directory)/c", "--base-port", "\(port - 1)")
+            #expect(ran.code == 1)
+            #expect(ran.errors.hasPrefix("ADDRESS_IN_USE: 127.0.0.1:\(port) is in use by another process; next: "))
+            #expect(ran.errors.contains("--base-port"))
+            #expect(ran.output.isEmpty)
+        }
+        await server.stop(grace: .zero)
+    }
+
+    @Test func aNodeThatCannotStartEndsTheClusterWithItsReason() async throws {
+        let port = try await freePort()
+        try await withDirectory { directory in
+            // What its node calls a storage is a file.
+            try #require(mkdir("\(directory)/c", 0o755) == 0)
+            try write("", to: "\(directory)/c/storage")
             let output = "\(directory)/output"
             let cluster = try start(
                 ["cluster", "--nodes", "1", "--dir", "\(directory)/c", "--base-port", "\(port)"], output: output)
             #expect(await cluster.wait() == .code(1))
-            #expect(contents(output).contains("node-1 ended with exit code 1: ADDRESS_IN_USE: "))
+            #expect(contents(output).contains("node-1 ended with exit code 1: STORAGE_DENIED: "))
         }
-        await server.stop(grace: .zero)
     }
 }

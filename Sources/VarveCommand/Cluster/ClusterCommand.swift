@@ -42,6 +42,11 @@ struct ClusterCommand {
                 "LOG_MISSING: \(files.directory) holds the storage of an earlier cluster, and a new embedded broker has "
                     + "not its log; next: name its broker with --kafka, or another directory with --dir", .failure)
         }
+        for port in invocation[Parameters.basePort]..<invocation[Parameters.basePort] + count where Self.isTaken(port) {
+            throw Failure(
+                "ADDRESS_IN_USE: 127.0.0.1:\(port) is in use by another process; next: end that process, or choose other "
+                    + "ports with --base-port", .failure)
+        }
         let interruption = Interruption()
         let broker = kafka == nil ? try Broker.start(topic: invocation[Parameters.topic]) : nil
         defer { broker?.close() }
@@ -164,6 +169,25 @@ struct ClusterCommand {
                 group.addTask { await member.process.end(within: Self.endLimit) }
             }
         }
+    }
+
+    /// Whether somebody listens there: a node of another cluster would answer for ours.
+    private static func isTaken(_ port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(clamping: port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        return result != 0 && errno == EADDRINUSE
     }
 
     /// This program, as the system knows it.
