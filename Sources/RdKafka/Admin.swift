@@ -69,10 +69,17 @@ package final class Admin: Sendable {
     // MARK: questions
 
     package func clusterID(withinMilliseconds limit: Int) async throws(RdKafkaError) -> String {
-        try await ask(limit) { handle, left throws(RdKafkaError) in
-            guard let id = rd_kafka_clusterid(handle.pointer, left()) else { throw RdKafkaError(.timedOut) }
-            defer { rd_kafka_mem_free(handle.pointer, id) }
-            return String(cString: id)
+        try await ask(limit) { [self] handle, left throws(RdKafkaError) in
+            while true {
+                if let id = rd_kafka_clusterid(handle.pointer, min(left(), 200)) {
+                    defer { rd_kafka_mem_free(handle.pointer, id) }
+                    return String(cString: id)
+                }
+                // Who is not let in need not wait for the deadline.
+                takeEvents()
+                if let error = lastError, error.isDenial { throw error }
+                guard left() > 1 else { throw RdKafkaError(.timedOut) }
+            }
         }
     }
 

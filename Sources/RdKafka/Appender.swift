@@ -19,6 +19,8 @@ package final class Appender: Sendable {
     private struct State {
         var window = AppendWindow(size: Appender.windowRecordsMax)
         var end: RdKafkaError?
+        /// Why the handle is of no more use.
+        var fatal: RdKafkaError?
         var closing: DispatchTime?
         var alive = true
         var roomWaiters: [CheckedContinuation<Void, Never>] = []
@@ -91,6 +93,9 @@ package final class Appender: Sendable {
         }
     }
 
+    /// What ended it, if it did not end by being closed.
+    package var fatalError: RdKafkaError? { state.withLock { $0.fatal } }
+
     /// Records handed over or waiting that have no report yet.
     package var openRecords: Int {
         state.withLock { $0.window.inFlight + $0.window.waiting }
@@ -148,6 +153,7 @@ package final class Appender: Sendable {
     private func die(_ error: RdKafkaError, _ state: inout State) {
         guard state.end == nil else { return }
         state.end = RdKafkaError(.fatal, error.description)
+        state.fatal = error
         state.window.abandonWaiting(error)
         purgeHandle()
     }
@@ -219,7 +225,7 @@ package final class Appender: Sendable {
                 settle { state in
                     for case .some(let message) in messages[..<count] {
                         state.window.report(
-                            UInt64(UInt(bitPattern: message.pointee._private)) - 1, Self.report(message))
+                            UInt64(UInt(bitPattern: message.pointee._private)) - 1, Self.report(message, state.fatal))
                     }
                     handOver(&state)
                 }
@@ -227,7 +233,9 @@ package final class Appender: Sendable {
         }
     }
 
-    private static func report(_ message: UnsafePointer<rd_kafka_message_t>) -> AppendReport {
+    private static func report(
+        _ message: UnsafePointer<rd_kafka_message_t>, _ fatal: RdKafkaError?
+    ) -> AppendReport {
         let code = message.pointee.err
         if code == RD_KAFKA_RESP_ERR_NO_ERROR {
             let offset = message.pointee.offset
@@ -236,6 +244,8 @@ package final class Appender: Sendable {
         let purged =
             code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
         let certain = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+        // Without the right to write the handle gets no producer id, and without one nothing leaves its queue.
+        if let fatal, fatal.isDenial, certain, code == RD_KAFKA_RESP_ERR__PURGE_QUEUE { return .refused(fatal) }
         return certain && !purged ? .refused(RdKafkaError(code)) : .unknown(RdKafkaError(code))
     }
 

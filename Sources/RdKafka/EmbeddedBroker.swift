@@ -16,7 +16,7 @@ package final class EmbeddedBroker: Sendable {
     private let live = Mutex(true)
 
     package init(brokers: Int = 1) throws(RdKafkaError) {
-        handle = try Handle(RD_KAFKA_PRODUCER, ["log_level": "0"])
+        handle = try Handle(RD_KAFKA_PRODUCER, HandleProperties(values: ["log_level": "0"]))
         guard let made = rd_kafka_mock_cluster_new(handle.pointer, Int32(clamping: brokers)) else {
             handle.destroy()
             throw RdKafkaError(.invalidArgument, "no embedded broker can be started")

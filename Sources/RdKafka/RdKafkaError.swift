@@ -64,6 +64,17 @@ package struct RdKafkaError: Error, Hashable, Sendable, CustomStringConvertible 
 
     package var description: String { "\(code.name): \(message)" }
 
+    /// The same with every secret struck out, wherever it came from.
+    func without(_ secrets: [String]) -> RdKafkaError {
+        secrets.contains(where: message.contains)
+            ? RdKafkaError(
+                code,
+                secrets.reduce(message) { text, secret in
+                    text.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "***")
+                })
+            : self
+    }
+
     /// The broker refused: a right is missing, or who we are was not accepted. A person must act.
     package var isDenial: Bool {
         switch code {
@@ -73,6 +84,15 @@ package struct RdKafkaError: Error, Hashable, Sendable, CustomStringConvertible 
         default: false
         }
     }
+
+    /// Who we are was not accepted; no right would help.
+    package var isCredentials: Bool { code == .saslAuthenticationFailed || code == .authentication }
+
+    /// Of librdkafka as it is loaded.
+    package static var libraryVersion: String { String(cString: rd_kafka_version_str()) }
+
+    /// Versions before 2.6.1 leave out a check that Kafka 4 insists on, and are told that the password is wrong.
+    package static var speaksSCRAMToKafka4: Bool { rd_kafka_version() >= 0x0206_01ff }
 
     /// The topic (or its only partition) is not there.
     package var isMissingTopic: Bool {
@@ -91,6 +111,8 @@ package struct RdKafkaNotice: Sendable, Hashable {
         case fatal
         /// Severity as syslog counts: 3 error, 4 warning, 6 information.
         case log(severity: Int32)
+        /// What happened since the last one of these.
+        case news(RdKafkaNews)
     }
     package let kind: Kind
     package let error: RdKafkaError

@@ -250,7 +250,7 @@ package final class Tail: Sendable {
                 onNotice(notice)
                 switch notice.kind {
                 case .error, .fatal: give(.suspect(notice.error))
-                case .log: break
+                case .log, .news: break
                 }
             }
             rd_kafka_event_destroy(event)

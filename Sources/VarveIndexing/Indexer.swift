@@ -382,14 +382,27 @@ package final class Indexer: Sendable {
 
     /// Reads genesis and last applied record again and compares; nil when the log is still the same one.
     private func identityError(_ suspicion: String?) async -> VarveError? {
-        counters.identityChecks.add(1, ordering: .relaxed)
+        var isProved = false
+        let error = await identityError(suspicion, &isProved)
+        switch error?.code {
+        case nil where isProved: counters.identityProved.add(1, ordering: .relaxed)
+        case .logReplaced?: counters.identityRefuted.add(1, ordering: .relaxed)
+        default: counters.identityOpen.add(1, ordering: .relaxed)
+        }
+        return error
+    }
+
+    private func identityError(_ suspicion: String?, _ isProved: inout Bool) async -> VarveError? {
         if let suspicion { logger.info("proving the log's identity again", metadata: ["why": suspicion]) }
         while !Task.isCancelled && stopped == nil {
             do throws(VarveError) {
-                if let genesis, let found = try await log.read(at: genesis.offset),
-                    found.offset == genesis.offset ? found != genesis : try await log.range().contains(genesis.offset)
-                {
-                    return replacedWhileRunning(genesis.offset)
+                if let genesis, let found = try await log.read(at: genesis.offset) {
+                    if found.offset == genesis.offset
+                        ? found != genesis : try await log.range().contains(genesis.offset)
+                    {
+                        return replacedWhileRunning(genesis.offset)
+                    }
+                    isProved = found == genesis
                 }
                 let (applied, digest, time) = state.withLock {
                     ($0.machine.applied, $0.machine.recordDigest, $0.machine.logTime)
@@ -400,6 +413,7 @@ package final class Indexer: Sendable {
                         if Digest(of: found.bytes) != digest || found.time != time {
                             return replacedWhileRunning(applied.offset)
                         }
+                        isProved = true
                     } else if try await log.range().upperBound <= applied.offset {
                         return replacedWhileRunning(applied.offset)
                     }

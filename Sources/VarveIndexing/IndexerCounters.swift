@@ -2,11 +2,14 @@
 
 internal import Synchronization
 package import VarveCore
+package import VarveLog
 package import VarveModel
 
 final class IndexerCounters: Sendable {
     let appended = Atomic<UInt64>(0)
-    let identityChecks = Atomic<UInt64>(0)
+    let identityProved = Atomic<UInt64>(0)
+    let identityRefuted = Atomic<UInt64>(0)
+    let identityOpen = Atomic<UInt64>(0)
     let published = Atomic<UInt64>(0)
     let adopted = Atomic<UInt64>(0)
     let bytesWritten = Atomic<UInt64>(0)
@@ -41,10 +44,22 @@ extension Indexer {
         package var published: UInt64
         package var adoptedBlocks: UInt64
         package var bytesWritten: UInt64
-        package var identityChecks: UInt64
+        package var identityChecks: IdentityChecks
+        package var logHealth: LogHealth
+        /// Log time, in ms, of the oldest record that no adopted block holds; a little too old while blocks are frozen. nil
+        /// when there is none.
+        package var unadoptedSince: Int64?
 
         /// Records of the log that are not yet applied; holes count.
         package var lagRecords: Int64 { max(0, logEnd.value - (applied.map { $0.offset.value + 1 } ?? 0)) }
+    }
+
+    /// How often the log's identity was looked at while running, by what came of it.
+    package struct IdentityChecks: Sendable, Equatable {
+        package var proved: UInt64
+        package var refuted: UInt64
+        /// The log did not answer, or no longer holds anything that could be compared.
+        package var notCheckable: UInt64
     }
 
     package var standing: Standing {
@@ -71,6 +86,14 @@ extension Indexer {
             published: counters.published.load(ordering: .relaxed),
             adoptedBlocks: counters.adopted.load(ordering: .relaxed),
             bytesWritten: counters.bytesWritten.load(ordering: .relaxed),
-            identityChecks: counters.identityChecks.load(ordering: .relaxed))
+            identityChecks: IdentityChecks(
+                proved: counters.identityProved.load(ordering: .relaxed),
+                refuted: counters.identityRefuted.load(ordering: .relaxed),
+                notCheckable: counters.identityOpen.load(ordering: .relaxed)),
+            logHealth: log.health,
+            // A block's first record is at most a flush duration older than its last.
+            unadoptedSince: machine.frozen.first.map {
+                $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)
+            } ?? machine.open.first?.effectiveTime)
     }
 }

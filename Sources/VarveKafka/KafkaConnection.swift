@@ -15,13 +15,15 @@ final class KafkaConnection: Sendable {
     var isEmbedded: Bool { clusterID.hasPrefix(EmbeddedBroker.clusterIDPrefix) }
     var servers: String { settings.bootstrapServers }
     /// The embedded broker does not wake a waiting fetch, so it may not wait long.
-    var fetchWaitMilliseconds: Int { isEmbedded ? 5 : min(max(settings.pollMilliseconds, 10), 5_000) }
+    var fetchWaitMilliseconds: Int {
+        isEmbedded ? 5 : min(max(client.fetchWaitMilliseconds ?? settings.pollMilliseconds, 10), 60_000)
+    }
 
     init(_ settings: KafkaLogSettings) async throws(VarveError) {
         self.settings = settings
         let admin: Admin
         do throws(RdKafkaError) {
-            client = try RdKafkaSettings(bootstrapServers: settings.bootstrapServers, properties: settings.properties)
+            client = try settings.properties.client(settings.bootstrapServers)
             admin = try Admin(client)
         } catch {
             throw VarveError(.configInvalid, "the Kafka settings are not accepted: \(error.message)")
@@ -31,7 +33,8 @@ final class KafkaConnection: Sendable {
             clusterID = try await admin.clusterID(withinMilliseconds: Self.answerMilliseconds)
         } catch {
             admin.shutDown()
-            throw KafkaFault.question(error, settings.topic, at: settings.bootstrapServers)
+            throw KafkaFault.question(
+                error, settings.topic, at: settings.bootstrapServers, mechanism: settings.properties.mechanism)
         }
     }
 
@@ -44,7 +47,7 @@ final class KafkaConnection: Sendable {
         do throws(RdKafkaError) {
             return try await question(admin)
         } catch {
-            throw KafkaFault.question(error, topic, at: servers)
+            throw KafkaFault.question(error, topic, at: servers, mechanism: settings.properties.mechanism)
         }
     }
 

@@ -33,7 +33,23 @@ enum KafkaFault {
     static func denied(_ error: RdKafkaError, _ topic: String, at servers: String) -> VarveError {
         VarveError(
             .logDenied, "Kafka at \(servers) refuses access to topic \(topic): \(error.message) (\(error.code.name))",
-            next: "grant this user READ and WRITE on \(topic), or correct its credentials")
+            next: error.isCredentials
+                ? "correct mechanism, username and password (sasl.mechanism, sasl.jaas.config)"
+                : "grant this user READ, WRITE and, for new epochs, CREATE on \(topic)")
+    }
+
+    /// The same for a connection whose mechanism may be the reason.
+    static func question(
+        _ cause: RdKafkaError, _ topic: String, at servers: String, mechanism: String?
+    ) -> VarveError {
+        var error = question(cause, topic, at: servers)
+        guard cause.isCredentials, let mechanism, mechanism.hasPrefix("SCRAM"), !RdKafkaError.speaksSCRAMToKafka4
+        else { return error }
+        error.message +=
+            ". This program's librdkafka \(RdKafkaError.libraryVersion) cannot do SCRAM with Kafka 4 or later, "
+            + "however right the password is"
+        error.next = "use sasl.mechanism PLAIN over TLS or mutual TLS, or install librdkafka 2.6.1 or later"
+        return error
     }
 
     static func missing(_ topic: String, at servers: String) -> VarveError {
@@ -45,10 +61,17 @@ enum KafkaFault {
     }
 
     /// A record that is certainly not in the log.
-    static func refused(_ error: RdKafkaError, _ topic: String, at servers: String) -> VarveError {
+    static func refused(
+        _ error: RdKafkaError, _ topic: String, at servers: String, bytes: Int? = nil
+    ) -> VarveError {
         switch error.code {
         case .messageSizeTooLarge:
-            return VarveError(.oversize, "the broker takes no record of this size into \(topic); nothing was written")
+            // The limit that was read at the start has been lowered since.
+            return VarveError(
+                .oversize,
+                "the broker takes no record of \(bytes.map { "\($0) bytes" } ?? "this size") into \(topic) any more "
+                    + "(max.message.bytes); nothing was written",
+                next: "smaller transactions, or a larger max.message.bytes of topic \(topic)")
         case .queueFull:
             return VarveError(.overloaded, "too many records wait for Kafka; nothing was written")
         case .destroyed:

@@ -39,25 +39,29 @@ package final class KafkaLog: Log {
     let connection: KafkaConnection
     let topic: String
     let messageBytesMax: Int
-    let onNotice: @Sendable (KafkaNotice) -> Void
+    let meter: KafkaLogMeter
     private let state = Mutex(State())
 
     /// Most reports that are kept for comparison; beyond it they go unchecked.
     private static let expectedMax = 65_536
 
     init(
-        _ connection: KafkaConnection, topic: String, messageBytesMax: Int,
+        _ connection: KafkaConnection, topic: String, _ preflight: KafkaPreflight,
         onNotice: @escaping @Sendable (KafkaNotice) -> Void
     ) throws(VarveError) {
         self.connection = connection
         self.topic = topic
-        self.messageBytesMax = messageBytesMax
-        self.onNotice = onNotice
+        // The smaller of the topic's limit and of the operator's own.
+        messageBytesMax = min(preflight.messageBytesMax, connection.client.messageBytesMax ?? .max)
+        meter = KafkaLogMeter(
+            retention: preflight.retentionMilliseconds.map { .milliseconds($0) }, onNotice: onNotice)
         recordBytesMax = messageBytesMax - KafkaPreflight.envelopeBytes
         reference = LogReference(kind: .kafka, clusterID: connection.clusterID, topic: topic)
         let appender = try makeAppender()
         state.withLock { $0.appender = appender }
     }
+
+    package var health: LogHealth { meter.health }
 
     package var counters: KafkaLogCounters { state.withLock { $0.counters } }
 
@@ -73,13 +77,18 @@ package final class KafkaLog: Log {
             return .refused(
                 VarveError(
                     .oversize,
-                    "a record of \(record.count) bytes is more than the log takes (\(recordBytesMax)); nothing was written"
-                ))
+                    "a record of \(record.count) bytes is more than the log takes (\(recordBytesMax)); nothing was written",
+                    next: "smaller transactions, or a larger max.message.bytes of topic \(topic)"))
         }
     }
 
+    /// A producer that may not write dies at once, and so does each that follows until the right is given: the first
+    /// refusal is the answer.
+    private static let producersMax = 3
+
     private func send(_ records: [Bytes]) async -> [AppendResult] {
-        while true {
+        var last: RdKafkaError?
+        for _ in 0..<Self.producersMax {
             let appender: Appender
             do throws(VarveError) {
                 appender = try await usableAppender()
@@ -100,13 +109,16 @@ package final class KafkaLog: Log {
             switch outcome {
             case .success(let results): return results
             case .failure(let error) where error.code == .fatal:
-                note(suspicion: "the Kafka producer ended: \(error.message)")
+                last = appender.fatalError
+                if last?.isDenial != true { note(suspicion: "the Kafka producer ended: \(error.message)") }
                 await retire(appender)
             case .failure(let error):
                 return Array(
                     repeating: .refused(KafkaFault.refused(error, topic, at: connection.servers)), count: records.count)
             }
         }
+        let error = KafkaFault.refused(last ?? RdKafkaError(.fatal), topic, at: connection.servers)
+        return Array(repeating: .refused(error), count: records.count)
     }
 
     /// On the appender's thread, batches in order: that is what makes "not above an earlier report" mean something.
@@ -120,7 +132,7 @@ package final class KafkaLog: Log {
                     let time = connection.isEmbedded ? nil : time?.milliseconds
                     return .stored(offset: offset.map { Offset($0) }, time: time)
                 case .refused(let error):
-                    return .refused(KafkaFault.refused(error, topic, at: connection.servers))
+                    return .refused(KafkaFault.refused(error, topic, at: connection.servers, bytes: record.count))
                 case .unknown(let error):
                     return .unknown(KafkaFault.unknown(error, topic, at: connection.servers))
                 }
@@ -145,7 +157,7 @@ package final class KafkaLog: Log {
         do throws(RdKafkaError) {
             return try Appender(
                 connection.client, topic: topic, messageBytesMax: messageBytesMax,
-                onNotice: { [onNotice] in onNotice(KafkaNotice($0)) })
+                onNotice: { [meter] in meter.hear($0) })
         } catch {
             throw VarveError(.configInvalid, "no Kafka producer can be made: \(error.message)")
         }

@@ -18,7 +18,9 @@ public final class KafkaLogProvider: LogProvider {
 
     /// - Parameter onNotice: what librdkafka says without being asked (brokers that come and go), for log lines. Called on
     ///   its threads; must not block.
-    public init(_ settings: KafkaLogSettings, onNotice: @escaping @Sendable (KafkaNotice) -> Void = { _ in }) {
+    public init(
+        _ settings: KafkaLogSettings, onNotice: @escaping @Sendable (KafkaNotice) -> Void = { _ in }
+    ) {
         self.settings = settings
         self.onNotice = onNotice
     }
@@ -61,7 +63,7 @@ public final class KafkaLogProvider: LogProvider {
         let preflight = try await preflight(connection, topic, name)
         if let refusal = preflight.refusal { throw refusal }
         state.withLock { $0.warnings = preflight.warnings }
-        return try KafkaLog(connection, topic: name, messageBytesMax: preflight.messageBytesMax, onNotice: onNotice)
+        return try KafkaLog(connection, topic: name, preflight, onNotice: onNotice)
     }
 
     public func create(_ epoch: Epoch) async throws(VarveError) {
@@ -146,11 +148,13 @@ public struct KafkaNotice: Sendable, Equatable {
 }
 
 extension KafkaNotice {
-    init(_ notice: RdKafkaNotice) {
+    /// nil for what is only counted.
+    init?(_ notice: RdKafkaNotice) {
         switch notice.kind {
         case .error: self.init(error: notice.error.code.name, message: notice.error.message, isFatal: false)
         case .fatal: self.init(error: notice.error.code.name, message: notice.error.message, isFatal: true)
         case .log: self.init(error: nil, message: notice.error.message, isFatal: false)
+        case .news: return nil
         }
     }
 }

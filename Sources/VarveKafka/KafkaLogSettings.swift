@@ -16,8 +16,8 @@ public struct KafkaLogSettings: Sendable, Equatable {
     public var allowEphemeral: Bool
     /// The longest time between two blocks: the log must keep records for several of these.
     public var flushMilliseconds: Int64
-    /// Properties under librdkafka's names. Those that decide correctness are refused.
-    public var properties: [String: String]
+    /// What else the client is to be told: security above all.
+    public var properties: KafkaProperties
     /// How old the last proof may be that the topic is still the one that was read, when more of it is read: neither
     /// producer nor reader notices one that was deleted and made anew.
     package var identityCheckMilliseconds = 2_000
@@ -25,7 +25,7 @@ public struct KafkaLogSettings: Sendable, Equatable {
     public init(
         bootstrapServers: String, topic: String, autoCreateTopic: Bool = true, replicationFactor: Int? = nil,
         pollMilliseconds: Int = 1_000, allowWeakLog: Bool = false, allowEphemeral: Bool = false,
-        flushMilliseconds: Int64 = 4 * 3_600_000, properties: [String: String] = [:]
+        flushMilliseconds: Int64 = 4 * 3_600_000, properties: KafkaProperties = KafkaProperties()
     ) {
         self.bootstrapServers = bootstrapServers
         self.topic = topic

@@ -93,7 +93,7 @@ package final class KafkaLogTail: LogTail {
             return try Tail(
                 log.connection.client, topic: log.topic, from: offset, messageBytesMax: log.messageBytesMax,
                 fetchWaitMilliseconds: log.connection.fetchWaitMilliseconds,
-                onNotice: { [onNotice = log.onNotice] in onNotice(KafkaNotice($0)) })
+                onNotice: { [meter = log.meter] in meter.hear($0) })
         } catch {
             throw VarveError(.logUnreachable, "no Kafka reader can be made: \(error.message)")
         }

@@ -10,6 +10,9 @@ struct KafkaPreflight: Equatable {
     /// The topic's `max.message.bytes`.
     private(set) var messageBytesMax = Self.messageBytesDefault
 
+    /// How long a record is kept; nil when for ever, or when it may not be seen.
+    private(set) var retentionMilliseconds: Int64?
+
     /// What Kafka takes when a topic says nothing.
     static let messageBytesDefault = 1_048_588
     /// For the envelope of a batch around one record.
@@ -74,6 +77,7 @@ struct KafkaPreflight: Equatable {
     private mutating func judgeRetention(_ name: String, _ retention: Int64?, _ settings: KafkaLogSettings) {
         // -1 is for ever.
         guard let retention, retention >= 0 else { return }
+        retentionMilliseconds = retention
         if retention / 4 < settings.flushMilliseconds {
             weak(
                 name,

@@ -54,8 +54,32 @@ public protocol Log: Sendable {
     /// nothing.
     func trim(below offset: Offset) async
 
+    /// What the connection to the log went through, and how long records are kept. For metrics; asks nobody.
+    var health: LogHealth { get }
+
     /// Ends every tail of this handle, waits for what is in flight, releases files and handles. Idempotent.
     func close() async
+}
+
+extension Log {
+    /// A log in this process or on its disk has no connection, and keeps what no block has.
+    public var health: LogHealth { LogHealth() }
+}
+
+/// How a log that is elsewhere fares.
+public struct LogHealth: Sendable, Equatable {
+    /// How long a record is kept; nil when for ever, or when that is not known.
+    public var retention: Duration?
+    /// Connections to the log that were lost since it was opened; they are made again by themselves.
+    public var reconnects: UInt64 = 0
+    /// How long the log asked this process to hold back, in all.
+    public var throttled: Duration = .zero
+
+    public init(retention: Duration? = nil, reconnects: UInt64 = 0, throttled: Duration = .zero) {
+        self.retention = retention
+        self.reconnects = reconnects
+        self.throttled = throttled
+    }
 }
 
 public enum AppendResult: Sendable, Equatable {

@@ -2,6 +2,7 @@
 
 internal import VarveCore
 internal import VarveIndexing
+internal import VarveLog
 internal import VarveModel
 package import VarveTelemetry
 
@@ -65,8 +66,29 @@ package struct NodeInstruments: Sendable {
         counter("varve_foreign_records_total", "Records in the log that are not of this database") {
             Double($0.counters.foreign)
         }
-        counter("varve_identity_checks_total", "Times the log's identity was proved again while running") {
-            Double($0.identityChecks)
+        gauge(
+            "varve_retention_headroom_seconds",
+            "Time until the log may forget a record that no block has; negative when it is too late"
+        ) { standing in
+            standing.logHealth.retention.map { retention in
+                let now = SystemInstantSource().now().microseconds / 1000
+                return retention.seconds - Double(now - (standing.unadoptedSince ?? now)) / 1000
+            }
+        }
+        counter("varve_log_reconnects_total", "Connections to the log's brokers that were lost") {
+            Double($0.logHealth.reconnects)
+        }
+        counter("varve_log_throttle_seconds_total", "Time the log's brokers asked this node to hold back, in seconds") {
+            $0.logHealth.throttled.seconds
+        }
+        registry.counters(
+            "varve_identity_checks_total", help: "Times the log's identity was looked at while running, by result"
+        ) { [weak node] in
+            guard let checks = node?.status().standing?.identityChecks else { return [] }
+            return [("proved", checks.proved), ("refuted", checks.refuted), ("not_checkable", checks.notCheckable)].map
+            {
+                MetricSample(Double($0.1), labels: ["result": $0.0])
+            }
         }
         registry.counters("varve_transactions_total", help: "Decided submissions by outcome") { [weak node] in
             guard let outcomes = node?.status().standing?.counters.outcomes else { return [] }

@@ -71,6 +71,40 @@ import VarveHTTPServer
         }
     }
 
+    @Test func propertiesAreCheckedAsANodeWouldWithoutAWordOfTheirValues() async throws {
+        try await withDirectory { directory in
+            let login = "x.PlainLoginModule required username=\\\"a\\\" password=\\\"s3cr3t-pw\\\";"
+            func check(_ map: String, json: Bool = false) async throws -> Ran {
+                try write(
+                    "log: !Kafka\n  bootstrapServers: h:1\n  topic: t\n  propertiesFile: k.properties\n"
+                        + "  propertiesMap: { security.protocol: SASL_SSL, sasl.jaas.config: \"\(login)\", \(map) }\n"
+                        + "  clusters: { b: { bootstrapServers: 'h:2', propertiesMap: { key.serializer: x } } }\n",
+                    to: "\(directory)/node.yaml")
+                let ran = try await varve(
+                    ["config", "check", "\(directory)/node.yaml"] + (json ? ["--json"] : []),
+                    environment: ["PW": "s3cr3t-e"])
+                #expect(!ran.output.contains("s3cr3t") && !ran.errors.contains("s3cr3t"), "\(ran)")
+                return ran
+            }
+            try write("sasl.mechanism=PLAIN\nmax.poll.records=1\n", to: "\(directory)/k.properties")
+            let right = try await check("linger.ms: 1")
+            #expect(right.code == 0, "\(right)")
+            for words in [
+                "sasl.password", "clusters b", "ignored: max.poll.records", "log.clusters.b: ", "key.serializer",
+            ] {
+                #expect(right.output.contains(words), "\(right.output)")
+            }
+            #expect(try await check("linger.ms: 1", json: true).output.contains("\"warnings\":["))
+            let wrong = try await check("no.such: !Env PW, acks: s3cr3t-a, sasl.password: s3cr3t-other")
+            #expect(wrong.code == 78)
+            for words in ["CONFIG_INVALID", "3 Kafka properties", "no.such", "acks", "sasl.password"] {
+                #expect(wrong.errors.contains(words), "\(wrong.errors)")
+            }
+            try write("sasl.mechanism=PLAIN\n\"s3cr3t-half\";\n", to: "\(directory)/k.properties")
+            #expect(try await check("linger.ms: 1").errors.contains("k.properties:2"))
+        }
+    }
+
     @Test func aWrongTransactionNamesThePlace() async throws {
         let ran = try await varve("tx", "-", input: #"{"ops":[{"putt":{}}]}"#, environment: Self.nobody)
         #expect(ran.code == 1)

@@ -107,9 +107,6 @@ import VarveTestSupport
             #expect(error.code == .logUnreachable)
             #expect(error.message.contains("127.0.0.1:1") && error.message.contains("refused"))
         }
-        let wrong = KafkaLogProvider(
-            KafkaLogSettings(bootstrapServers: "b:1", topic: "t", properties: ["acks": "1"]))
-        #expect(await code { _ = try await wrong.probe(.first) } == .configInvalid)
     }
 
     @Test func aBrokerThatGoesAwayRaisesASuspicionWithTheNextBatchAndLosesNothing() async throws {

@@ -24,13 +24,17 @@ struct ConfigurationDocumentationTests {
     }
 
     @Test(
-        "each example is a configuration", arguments: ["memory", "local", "one-broker", "three-brokers", "container"])
+        "each example is a configuration",
+        arguments: ["memory", "local", "one-broker", "three-brokers", "container", "sasl-tls", "mutual-tls"])
     func examples(name: String) throws {
         let configuration = try Configuration.load(
             path: Self.root.appending(path: "Examples/config/\(name).yaml").path,
             environment: [
                 "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "VARVE_STORAGE": "/srv/varve", "VARVE_HTTP_PORT": "8081",
                 "VARVE_NODE_ID": "node-1", "VARVE_TOKEN": "secret", "VARVE_TOPIC": "varve-log",
+                "KAFKA_JAAS": "PlainLoginModule required username=\"u\" password=\"secret\";",
+                "KAFKA_CA": "/etc/ca.pem",
+                "KAFKA_CLIENT": "/etc/client.pem",
             ])
         switch name {
         case "memory": #expect(configuration == Configuration())
@@ -51,6 +55,14 @@ struct ConfigurationDocumentationTests {
                     == .kafka(KafkaLogConfiguration(bootstrapServers: "localhost:9092", topic: "varve-log")))
             #expect(configuration.storage == .local(path: "/var/lib/varve/storage"))
             #expect(configuration.http.token == "secret")
+        case "sasl-tls", "mutual-tls":
+            guard case .kafka(let kafka) = configuration.log else {
+                Issue.record("no Kafka")
+                return
+            }
+            #expect(kafka.propertiesMap["security.protocol"] == (name == "sasl-tls" ? "SASL_SSL" : "SSL"))
+            #expect(kafka.propertiesMap["ssl.truststore.location"] == "/etc/ca.pem")
+            #expect(configuration.http.token == "secret")
         default:
             #expect(configuration.log.epoch == 0)
             #expect(configuration.http.token == "secret")
@@ -62,6 +74,9 @@ struct ConfigurationDocumentationTests {
         let found = try FileManager.default.contentsOfDirectory(
             atPath: Self.root.appending(path: "Examples/config").path)
         #expect(
-            found.sorted() == ["container.yaml", "local.yaml", "memory.yaml", "one-broker.yaml", "three-brokers.yaml"])
+            found.sorted() == [
+                "container.yaml", "local.yaml", "memory.yaml", "mutual-tls.yaml", "one-broker.yaml", "sasl-tls.yaml",
+                "three-brokers.yaml",
+            ])
     }
 }

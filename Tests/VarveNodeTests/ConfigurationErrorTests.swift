@@ -204,15 +204,38 @@ struct ConfigurationErrorTests {
     func rules(refusal: Refusal) { expect(refusal) }
 
     @Test(
-        "what this version cannot do yet is refused by name",
-        arguments: ["propertiesFile: a", "propertiesMap: {}", "clusters: {}"])
-    func unsupported(key: String) {
-        let name = key.prefix { $0 != ":" }
-        expect(
+        "what stands in the sections of properties and clusters is checked, and never shown",
+        arguments: [
+            Refusal(kafka + "propertiesMap: s3cr3t", at: "4 log.propertiesMap", says: "found another text"),
+            Refusal(kafka + "propertiesMap: [s3cr3t]", at: "4 log.propertiesMap", says: "found a list"),
+            Refusal(kafka + "propertiesMap: !Env PW", at: "4 log.propertiesMap", says: "expected names, each with"),
+            Refusal(kafka + "propertiesMap: { a: null }", at: "4 log.propertiesMap.a", says: "null"),
             Refusal(
-                "log: !Kafka\n  bootstrapServers: 'a:1'\n  topic: t\n  \(key)", at: "4 log.\(name)",
-                says: "\(name) is not supported by this version"))
+                kafka + "propertiesMap: { a: { b: s3cr3t } }", at: "4 log.propertiesMap.a", says: "expected a text"),
+            Refusal(
+                kafka + "propertiesMap: { a: !Env NOTHING }", at: "4 log.propertiesMap.a", says: "NOTHING is not set"),
+            Refusal(kafka + "propertiesMap: { a: 1, a: 2 }", at: "4", says: "twice"),
+            Refusal(kafka + "propertiesFile: 7", at: "4 log.propertiesFile", says: "a path"),
+            Refusal(kafka + "clusters: s3cr3t", at: "4 log.clusters", says: "found another text"),
+            Refusal(kafka + "clusters: { 'b c': {} }", at: "4 log.clusters", says: "a name"),
+            Refusal(kafka + "clusters: { b: s3cr3t }", at: "4 log.clusters.b", says: "expected a section"),
+            Refusal(
+                kafka + "clusters: { b: {} }", at: "4 log.clusters.b.bootstrapServers",
+                says: "bootstrapServers is missing"),
+            Refusal(
+                kafka + "clusters: { b: { bootstrapServers: nowhere } }", at: "4 log.clusters.b.bootstrapServers",
+                says: "host:port"),
+            Refusal(
+                kafka + "clusters: { b: { bootstrapServer: 'a:1' } }", at: "4 log.clusters.b.bootstrapServer",
+                says: "did you mean bootstrapServers?"),
+        ])
+    func properties(refusal: Refusal) throws {
+        expect(refusal, ["PW": "s3cr3t"])
+        let error = #expect(throws: VarveError.self) { try parse(refusal.yaml, ["PW": "s3cr3t"]) }
+        #expect(try !"\(#require(error))".contains("s3cr3t"))
     }
+
+    private static let kafka = "log: !Kafka\n  bootstrapServers: 'a:1'\n  topic: t\n  "
 
     @Test("a secret never appears, whatever is wrong with it")
     func secrets() throws {

@@ -32,6 +32,11 @@ struct ConfigurationTests {
               epoch: 7
               allowWeakLog: true
               allowEphemeral: true
+              propertiesFile: kafka.properties
+              propertiesMap: { security.protocol: SASL_SSL, linger.ms: 5, check.crcs: true, sasl.jaas.config: !Env JAAS }
+              clusters:
+                b: { bootstrapServers: "other:9092" }
+                c: { bootstrapServers: !Env SERVERS, propertiesFile: c.properties, propertiesMap: { acks: all } }
             storage: !Local { path: /var/lib/varve/storage }
             indexer: { rowsPerBlock: 10, transactionsPerBlock: 11, bytesPerBlock: 1MiB, flushDuration: P1DT1H1M1.5S, frozenBytes: 2MB }
             transactions: { expiry: PT5M }
@@ -49,14 +54,25 @@ struct ConfigurationTests {
             query: { timeout: PT1S, maxTimeout: PT2S, maxMemory: 1GB }
             node: { id: node-1, directory: "scratch" }
             logging: { level: debug, format: json }
-            """, ["SERVERS": "a:9092,b:9092", "TOKEN": "s3cret"])
+            """, ["SERVERS": "a:9092,b:9092", "TOKEN": "s3cret", "JAAS": "x required;"])
         #expect(
             configuration
                 == Configuration(
                     log: .kafka(
                         KafkaLogConfiguration(
                             bootstrapServers: "a:9092,b:9092", topic: "varve-log", autoCreateTopic: false,
-                            replicationFactor: 3, pollDuration: .milliseconds(500), epoch: 7, allowWeakLog: true)),
+                            replicationFactor: 3, pollDuration: .milliseconds(500), epoch: 7, allowWeakLog: true,
+                            propertiesFile: "/etc/varve/kafka.properties",
+                            propertiesMap: [
+                                "security.protocol": "SASL_SSL", "linger.ms": "5", "check.crcs": "true",
+                                "sasl.jaas.config": "x required;",
+                            ], propertiesDirectory: "/etc/varve/",
+                            clusters: [
+                                "b": KafkaClusterConfiguration(bootstrapServers: "other:9092"),
+                                "c": KafkaClusterConfiguration(
+                                    bootstrapServers: "a:9092,b:9092", propertiesFile: "/etc/varve/c.properties",
+                                    propertiesMap: ["acks": "all"], propertiesDirectory: "/etc/varve/"),
+                            ])),
                     allowEphemeral: true,
                     storage: .local(path: "/var/lib/varve/storage"),
                     indexer: IndexerConfiguration(
@@ -77,17 +93,27 @@ struct ConfigurationTests {
     func environment() throws {
         let configuration = try parse(
             """
-            log: !Kafka { bootstrapServers: "h:1", topic: !Env T, autoCreateTopic: !Env B, epoch: !Env E }
+            log: !Kafka
+              bootstrapServers: !Env H
+              topic: !Env T
+              autoCreateTopic: !Env B
+              pollDuration: !Env D
+              epoch: !Env E
+              propertiesFile: !Env F
+              propertiesMap: { client.id: !Env T }
             http: { port: !Env "PORT", maxBodyBytes: !Env SIZE, idleTimeout: !Env D }
             node: { id: !Env ID, directory: !Env DIR }
             logging: { level: !Env L }
             """,
             [
-                "T": "123", "B": "false", "E": "1", "PORT": "0", "SIZE": "1MiB", "D": "PT3S", "ID": "7", "DIR": "x",
+                "H": "h:1", "F": "kafka.properties", "T": "123", "B": "false", "E": "1", "PORT": "0", "SIZE": "1MiB",
+                "D": "PT3S", "ID": "7", "DIR": "x",
                 "L": "error",
             ])
         guard case .kafka(let kafka) = configuration.log else { throw WrongLog() }
         #expect(kafka.topic == "123" && !kafka.autoCreateTopic && kafka.epoch == 1)
+        #expect(kafka.bootstrapServers == "h:1" && kafka.pollDuration == .seconds(3))
+        #expect(kafka.propertiesFile == "/etc/varve/kafka.properties" && kafka.propertiesMap == ["client.id": "123"])
         #expect(configuration.http.port == 0 && configuration.http.maxBodyBytes == 1 << 20)
         #expect(configuration.http.idleTimeout == .seconds(3))
         #expect(configuration.node == NodeConfiguration(id: "7", directory: "/etc/varve/x"))
@@ -134,6 +160,22 @@ struct ConfigurationTests {
         ] {
             #expect(#expect(throws: VarveError.self) { try wrong.validate() }?.at == at)
         }
+    }
+
+    @Test("no print of a configuration holds a secret")
+    func secrets() throws {
+        let configuration = try parse(
+            """
+            log: !Kafka
+              bootstrapServers: h:1
+              topic: t
+              propertiesMap: { sasl.password: s3cr3t-1 }
+              clusters: { b: { bootstrapServers: "h:2", propertiesMap: { sasl.password: s3cr3t-2 } } }
+            http: { token: s3cr3t-3 }
+            """)
+        var text = "\(configuration) \(String(reflecting: configuration)) \(configuration.log)"
+        dump(configuration, to: &text)
+        #expect(text.contains("sasl.password") && text.contains("h:2") && !text.contains("s3cr3t"), "\(text)")
     }
 
     @Test("a file that is not there is told apart from one that is wrong")

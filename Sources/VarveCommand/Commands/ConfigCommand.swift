@@ -1,5 +1,6 @@
 // `varve config check`: what a node would make of a configuration file.
 
+import VarveKafka
 import VarveModel
 import VarveNode
 import VarveTerminal
@@ -16,22 +17,44 @@ struct ConfigCommand {
     func check() throws -> ExitCode {
         let path = invocation[Parameters.configFile]
         let configuration = try surroundings.configuration(path)
-        let facts: [(name: String, value: String)] = [
+        var facts: [(name: String, value: String)] = [
             ("log", Self.describe(configuration.log)), ("storage", Self.describe(configuration.storage)),
             ("http", "\(configuration.http.host):\(configuration.http.port)"),
             ("node", configuration.node.id ?? "named by its host and HTTP port"),
         ]
+        let warnings = try kafka(configuration, &facts)
         if invocation[Parameters.json] {
             try surroundings.output.json(
-                .object([Value.Field("ok", true)] + facts.map { Value.Field($0.name, .text($0.value)) }))
+                .object(
+                    [Value.Field("ok", true)] + facts.map { Value.Field($0.name, .text($0.value)) }
+                        + [Value.Field("warnings", .array(warnings.map { .text($0) }))]))
         } else {
             try surroundings.output.line("\(path) is valid")
             for fact in facts {
                 try surroundings.output.line(
-                    "  \(fact.name)" + String(repeating: " ", count: 9 - fact.name.utf8.count) + fact.value)
+                    "  \(fact.name)" + String(repeating: " ", count: max(1, 9 - fact.name.utf8.count)) + fact.value)
             }
+            for warning in warnings { try surroundings.output.line("  warning: \(warning)") }
         }
         return .success
+    }
+
+    /// Reads and checks client properties as a node would, without a word to any broker. Names are shown, never values.
+    private func kafka(
+        _ configuration: Configuration, _ facts: inout [(name: String, value: String)]
+    ) throws(Failure) -> [String] {
+        guard case .kafka(let kafka) = configuration.log else { return [] }
+        do throws(VarveError) {
+            let parts = try Composition.kafkaParts(configuration, kafka)
+            let names = "\(parts.settings.properties)"
+            if !names.isEmpty { facts.insert(("client", names), at: 1) }
+            if !parts.clusters.isEmpty {
+                facts.insert(("clusters", parts.clusters.keys.sorted().joined(separator: ", ")), at: 1)
+            }
+            return parts.warnings
+        } catch {
+            throw Failure(error)
+        }
     }
 
     static func describe(_ log: LogConfiguration) -> String {

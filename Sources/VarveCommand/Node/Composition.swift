@@ -26,15 +26,7 @@ enum Composition {
         case .local(let local):
             LocalLogProvider(
                 path: local.path, bufferSize: local.bufferSize, pollSleepDuration: local.pollSleepDuration)
-        case .kafka(let kafka):
-            KafkaLogProvider(
-                KafkaLogSettings(
-                    bootstrapServers: kafka.bootstrapServers, topic: kafka.topic,
-                    autoCreateTopic: kafka.autoCreateTopic, replicationFactor: kafka.replicationFactor,
-                    pollMilliseconds: Int(kafka.pollDuration / .milliseconds(1)), allowWeakLog: kafka.allowWeakLog,
-                    allowEphemeral: configuration.allowEphemeral,
-                    flushMilliseconds: Int64(configuration.indexer.flushDuration / .milliseconds(1))),
-                onNotice: notice(to: Logger(label: "kafka", level: configuration.logging.level, sink: sink)))
+        case .kafka(let kafka): try kafkaProvider(configuration, kafka, sink)
         }
     }
 
@@ -84,14 +76,6 @@ enum Composition {
             var random = SystemRandomNumberGenerator()
             let reader = "reader-\(random.next() as UInt32)"
             return BlockStore(try DirectoryObjectStore(path: path, node: reader, nonce: random.next()))
-        }
-    }
-
-    /// Brokers come and go; only a client that is of no more use is worth more than a debug line.
-    private static func notice(to logger: Logger) -> @Sendable (KafkaNotice) -> Void {
-        { notice in
-            let level: LogLevel = notice.isFatal ? .warning : .debug
-            logger.log(level, "\(notice.message)", metadata: notice.error.map { ["error": $0] } ?? [:])
         }
     }
 }

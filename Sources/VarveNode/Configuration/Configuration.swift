@@ -84,10 +84,20 @@ public struct KafkaLogConfiguration: Sendable, Equatable {
     public var epoch: Int?
     /// Accepts a topic whose settings can lose acknowledged records.
     public var allowWeakLog: Bool
+    /// A file of client properties in the syntax of `java.util.Properties`; overrides `propertiesMap`.
+    public var propertiesFile: String?
+    /// Client properties under Java's or librdkafka's names. Values may be secrets: never logged, never shown.
+    public var propertiesMap: [String: String]
+    /// Where relative paths in `propertiesMap` start; empty is the working directory.
+    public var propertiesDirectory: String
+    /// Other clusters that epochs may migrate to, by name.
+    public var clusters: [String: KafkaClusterConfiguration]
 
     public init(
         bootstrapServers: String, topic: String, autoCreateTopic: Bool = true, replicationFactor: Int? = nil,
-        pollDuration: Duration = .seconds(1), epoch: Int? = nil, allowWeakLog: Bool = false
+        pollDuration: Duration = .seconds(1), epoch: Int? = nil, allowWeakLog: Bool = false,
+        propertiesFile: String? = nil, propertiesMap: [String: String] = [:], propertiesDirectory: String = "",
+        clusters: [String: KafkaClusterConfiguration] = [:]
     ) {
         self.bootstrapServers = bootstrapServers
         self.topic = topic
@@ -96,6 +106,29 @@ public struct KafkaLogConfiguration: Sendable, Equatable {
         self.pollDuration = pollDuration
         self.epoch = epoch
         self.allowWeakLog = allowWeakLog
+        self.propertiesFile = propertiesFile
+        self.propertiesMap = propertiesMap
+        self.propertiesDirectory = propertiesDirectory
+        self.clusters = clusters
+    }
+}
+
+/// A cluster of `log.clusters`: how to connect to it.
+public struct KafkaClusterConfiguration: Sendable, Equatable {
+    public var bootstrapServers: String
+    /// As of the log itself, which these do not inherit from.
+    public var propertiesFile: String?
+    public var propertiesMap: [String: String]
+    public var propertiesDirectory: String
+
+    public init(
+        bootstrapServers: String, propertiesFile: String? = nil, propertiesMap: [String: String] = [:],
+        propertiesDirectory: String = ""
+    ) {
+        self.bootstrapServers = bootstrapServers
+        self.propertiesFile = propertiesFile
+        self.propertiesMap = propertiesMap
+        self.propertiesDirectory = propertiesDirectory
     }
 }
 

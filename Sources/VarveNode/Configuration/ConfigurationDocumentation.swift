@@ -23,10 +23,6 @@ package enum ConfigurationDocumentation {
                 }
             text += "| `\(field.key)` | \(field.expected) | \(fallback) | \(field.help) |\n"
         }
-        if !variant.unsupported.isEmpty {
-            let names = variant.unsupported.map { "`\($0)`" }.joined(separator: ", ")
-            text += "\nNot supported by this version, and refused: \(names).\n"
-        }
         return text + "\n"
     }
 }

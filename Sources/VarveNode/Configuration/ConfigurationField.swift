@@ -124,6 +124,16 @@ extension ResolvedScalar {
 
 /// A key of a section.
 struct ConfigurationField: Sendable {
+    /// What stands behind the key.
+    enum Form: Sendable {
+        /// False when the scalar is not what is expected; then nothing is changed.
+        case scalar(@Sendable (ResolvedScalar, ConfigurationSource, inout Configuration) -> Bool)
+        /// Names with a scalar each, taken as texts.
+        case texts(@Sendable ([String: String], ConfigurationSource, inout Configuration) -> Void)
+        /// Names with a section each, of the keys that are given for that name.
+        case sections(@Sendable (_ name: String) -> [ConfigurationField])
+    }
+
     enum Default: Sendable {
         case required
         /// How the documentation shows it, of a configuration whose variant is chosen.
@@ -136,8 +146,7 @@ struct ConfigurationField: Sendable {
     var fallback: Default
     /// Its value never enters a message.
     var isSecret = false
-    /// False when the scalar is not what is expected; then nothing is changed.
-    var read: @Sendable (ResolvedScalar, ConfigurationSource, inout Configuration) -> Bool
+    var form: Form
     /// Whether a configuration made in code has an allowed value here.
     var allows: @Sendable (Configuration) -> Bool
 
@@ -158,7 +167,7 @@ struct ConfigurationField: Sendable {
     ) -> Self {
         ConfigurationField(
             key: key, expected: kind.expected, help: help, fallback: .shown { _ in text }, isSecret: secret,
-            read: { scalar, source, configuration in
+            form: .scalar { scalar, source, configuration in
                 guard let value = kind.read(scalar, source) else { return false }
                 configuration[keyPath: place] = value
                 return true
@@ -172,12 +181,51 @@ struct ConfigurationField: Sendable {
     ) -> Self {
         ConfigurationField(
             key: key, expected: kind.expected, help: help, fallback: .required,
-            read: { scalar, source, configuration in
+            form: .scalar { scalar, source, configuration in
                 guard let value = kind.read(scalar, source) else { return false }
                 configuration[keyPath: place] = value
                 return true
             },
             allows: { kind.allows($0[keyPath: place]) })
+    }
+
+    /// Names and their texts, which may be secrets; `directory` takes where relative paths in them start.
+    static func texts(
+        _ key: String, _ place: any WritableKeyPath<Configuration, [String: String]> & Sendable,
+        directory: any WritableKeyPath<Configuration, String> & Sendable, expected: String, _ help: String
+    ) -> Self {
+        ConfigurationField(
+            key: key, expected: expected, help: help, fallback: .shown { _ in "none" }, isSecret: true,
+            form: .texts { texts, source, configuration in
+                configuration[keyPath: place] = texts
+                configuration[keyPath: directory] = source.directory
+            },
+            allows: { $0[keyPath: place].allSatisfy { !$0.key.isEmpty && !$0.value.utf8.contains(0) } })
+    }
+
+    /// Sections by name. `names` tells which ones a configuration has.
+    static func sections(
+        _ key: String, expected: String, _ help: String, names: @escaping @Sendable (Configuration) -> [String],
+        fields: @escaping @Sendable (_ name: String) -> [ConfigurationField]
+    ) -> Self {
+        ConfigurationField(
+            key: key, expected: expected, help: help, fallback: .shown { _ in "none" }, isSecret: true,
+            form: .sections(fields),
+            allows: { configuration in
+                names(configuration).allSatisfy { name in
+                    isSectionName(name) && fields(name).allSatisfy { $0.allows(configuration) }
+                }
+            })
+    }
+
+    static func isSectionName(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= 64
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f: true
+                default: false
+                }
+            }
     }
 }
 
@@ -188,8 +236,6 @@ struct ConfigurationSection: Sendable {
         var tag: String?
         var help: String
         var fields: [ConfigurationField]
-        /// Keys of the design that this version does not carry out.
-        var unsupported: [String] = []
         /// Makes the configuration one of this variant, with its defaults.
         var choose: @Sendable (inout Configuration) -> Void = { _ in }
         /// Whether a configuration is of this variant.

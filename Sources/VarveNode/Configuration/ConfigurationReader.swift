@@ -36,22 +36,76 @@ struct ConfigurationReader {
             throw source.error(
                 entry.value.line, entry.key, "expected a section with keys, found \(describe(entry.value))")
         }
+        try read(entries, as: variant.fields, within: section.key, line: entry.line, tag: variant.tag)
+    }
+
+    private mutating func read(
+        _ entries: [YAMLNode.Entry], as fields: [ConfigurationField], within path: String, line: Int,
+        tag: String? = nil
+    ) throws(VarveError) {
         for found in entries {
-            let keyPath = "\(section.key).\(found.key)"
-            guard let field = variant.fields.first(where: { $0.key == found.key }) else {
-                if variant.unsupported.contains(found.key) {
-                    throw source.error(found.line, keyPath, "\(found.key) is not supported by this version")
-                }
-                throw unknown(found, among: variant.fields.map(\.key), within: section.key, tag: variant.tag)
+            let keyPath = "\(path).\(found.key)"
+            guard let field = fields.first(where: { $0.key == found.key }) else {
+                throw unknown(found, among: fields.map(\.key), within: path, tag: tag)
             }
-            try read(found, as: field, keyPath)
+            switch field.form {
+            case .scalar(let read): try self.read(found, as: field, keyPath, read)
+            case .texts(let take): take(try texts(found, keyPath, field), source, &configuration)
+            case .sections(let fields): try readSections(found, keyPath, field, fields)
+            }
         }
-        for field in variant.fields {
+        for field in fields {
             guard case .required = field.fallback, !entries.contains(where: { $0.key == field.key }) else { continue }
             throw source.error(
-                entry.line, "\(section.key).\(field.key)",
-                "\(field.key) is missing; \(variant.tag ?? section.key) needs it: \(field.expected)")
+                line, "\(path).\(field.key)", "\(field.key) is missing; \(tag ?? path) needs it: \(field.expected)")
         }
+    }
+
+    /// Names with a scalar each: what YAML takes for a number or a boolean is the text that stands there.
+    private func texts(
+        _ entry: YAMLNode.Entry, _ keyPath: String, _ field: ConfigurationField
+    ) throws(VarveError) -> [String: String] {
+        var texts: [String: String] = [:]
+        for found in try mapping(entry, keyPath, field) {
+            let keyPath = "\(keyPath).\(quoted(found.key).dropFirst().dropLast())"
+            guard let scalar = try resolve(found, keyPath) else {
+                throw source.error(found.value.line, keyPath, "expected a text, found \(describeKind(found.value))")
+            }
+            switch (scalar, found.value.content) {
+            case (.null, _):
+                throw source.error(found.value.line, keyPath, "expected a text, found \(describeKind(scalar))")
+            case (.environment(_, let text), _), (_, .scalar(let text, _)): texts[found.key] = text
+            default: break
+            }
+        }
+        return texts
+    }
+
+    private mutating func readSections(
+        _ entry: YAMLNode.Entry, _ keyPath: String, _ field: ConfigurationField,
+        _ fields: @Sendable (String) -> [ConfigurationField]
+    ) throws(VarveError) {
+        for found in try mapping(entry, keyPath, field) {
+            guard ConfigurationField.isSectionName(found.key) else {
+                throw source.error(
+                    found.line, keyPath, "expected a name of at most 64 letters, digits, '.', '_' and '-'")
+            }
+            let path = "\(keyPath).\(found.key)"
+            guard case .mapping(let entries) = found.value.content, found.value.tag == nil else {
+                throw source.error(found.value.line, path, "expected a section, found \(describeKind(found.value))")
+            }
+            try read(entries, as: fields(found.key), within: path, line: found.line)
+        }
+    }
+
+    private func mapping(
+        _ entry: YAMLNode.Entry, _ keyPath: String, _ field: ConfigurationField
+    ) throws(VarveError) -> [YAMLNode.Entry] {
+        guard case .mapping(let entries) = entry.value.content, entry.value.tag == nil else {
+            throw source.error(
+                entry.value.line, keyPath, "expected \(field.expected), found \(describeKind(entry.value))")
+        }
+        return entries
     }
 
     private func variant(
@@ -70,13 +124,14 @@ struct ConfigurationReader {
     }
 
     private mutating func read(
-        _ entry: YAMLNode.Entry, as field: ConfigurationField, _ keyPath: String
+        _ entry: YAMLNode.Entry, as field: ConfigurationField, _ keyPath: String,
+        _ read: @Sendable (ResolvedScalar, ConfigurationSource, inout Configuration) -> Bool
     ) throws(VarveError) {
         guard let scalar = try resolve(entry, keyPath) else {
             throw source.error(
                 entry.value.line, keyPath, "expected \(field.expected), found \(describe(entry.value))")
         }
-        if field.read(scalar, source, &configuration) { return }
+        if read(scalar, source, &configuration) { return }
         let found = field.isSecret ? describeKind(scalar) : describe(scalar, entry.value)
         throw source.error(entry.value.line, keyPath, "expected \(field.expected), found \(found)")
     }
@@ -141,6 +196,14 @@ private func describe(_ scalar: ResolvedScalar, _ node: YAMLNode) -> String {
     case .boolean, .integer, .float: return "\(describeKind(scalar)) \(text)"
     case .text: return "the text \(quoted(text))"
     }
+}
+
+/// The same without the value, which may be a secret.
+private func describeKind(_ node: YAMLNode) -> String {
+    if case .scalar(let text, let plain) = node.content {
+        return describeKind(plain ? ResolvedScalar(plain: text) : .text(text))
+    }
+    return describe(node)
 }
 
 private func describeKind(_ scalar: ResolvedScalar) -> String {

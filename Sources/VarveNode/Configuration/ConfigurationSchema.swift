@@ -47,17 +47,44 @@ enum ConfigurationSchema {
                         default: "min(3, brokers)", "Used when a topic is created."),
                     .key(
                         "pollDuration", \.kafkaLog.pollDuration, .duration(most: .seconds(60)),
-                        "Longest wait of one poll of the log."),
+                        "Longest time a broker may hold a poll that finds nothing; a record that comes ends it."),
+                    .optional(
+                        "propertiesFile", \.kafkaLog.propertiesFile, .path, default: "none",
+                        "Client properties in Java's syntax; overrides `propertiesMap`. See [Kafka properties](#kafka-properties)."
+                    ),
+                    .texts(
+                        "propertiesMap", \.kafkaLog.propertiesMap, directory: \.kafkaLog.propertiesDirectory,
+                        expected: propertyMap,
+                        "Client properties under Java's or librdkafka's names. Secrets: use `!Env`."),
+                    .sections(
+                        "clusters",
+                        expected: "names, each with a section of `bootstrapServers`, `propertiesFile`, `propertiesMap`",
+                        "Other clusters that epochs may migrate to. A cluster inherits no properties.",
+                        names: { $0.kafkaLog.clusters.keys.sorted() }, fields: clusterFields),
                     .optional("epoch", \.kafkaLog.epoch, .integer(0...32_767), default: "what storage records", epoch),
                     .key(
                         "allowWeakLog", \.kafkaLog.allowWeakLog, .boolean,
                         "Accept a topic whose settings can lose acknowledged records."),
                     .key("allowEphemeral", \.allowEphemeral, .boolean, ephemeral),
                 ],
-                unsupported: ["propertiesFile", "propertiesMap", "clusters"],
                 choose: { $0.log = .kafka(KafkaLogConfiguration(bootstrapServers: "", topic: "")) },
                 isChosen: { if case .kafka = $0.log { true } else { false } }),
         ])
+
+    private static let propertyMap = "names, each with a text, a number or true or false"
+
+    @Sendable private static func clusterFields(_ name: String) -> [ConfigurationField] {
+        [
+            .required(
+                "bootstrapServers", \.kafkaLog[cluster: name].bootstrapServers,
+                .text("host:port, several separated by commas", fits: isServerList), "Where to find the cluster."),
+            .optional(
+                "propertiesFile", \.kafkaLog[cluster: name].propertiesFile, .path, default: "none", "As of the log."),
+            .texts(
+                "propertiesMap", \.kafkaLog[cluster: name].propertiesMap,
+                directory: \.kafkaLog[cluster: name].propertiesDirectory, expected: propertyMap, "As of the log."),
+        ]
+    }
 
     private static let storage = ConfigurationSection(
         key: "storage",
@@ -192,6 +219,14 @@ extension Configuration {
     fileprivate var storagePath: String {
         get { if case .local(let path) = storage { path } else { "" } }
         set { storage = .local(path: newValue) }
+    }
+}
+
+extension KafkaLogConfiguration {
+    /// A cluster that is not there yet is made when one of its keys is set.
+    fileprivate subscript(cluster name: String) -> KafkaClusterConfiguration {
+        get { clusters[name] ?? KafkaClusterConfiguration(bootstrapServers: "") }
+        set { clusters[name] = newValue }
     }
 }
 
