@@ -234,6 +234,16 @@ enum CommandTable {
                     ],
                     examples: [Example("varve blocks show 0", "the first block")]),
                 Command(
+                    "verify", "Check all of a storage",
+                    discussion: """
+                        Reads every epoch record, manifest and block file of the storage that the configuration names; \
+                        nodes may run meanwhile. Checks the chains, each file's size and SHA-256, and that each of its \
+                        documents can be put together. Exit code 1 when something is damaged: then it says which file \
+                        and batches, and what can still be read. Sidecars that are missing or wrong are built again.
+                        """,
+                    parameters: [Parameters.config, Parameters.json],
+                    examples: [Example("varve blocks verify --config node.yaml", "a report, or each damage in a line")]),
+                Command(
                     "flush", "Cut the open block now",
                     discussion: """
                         Answers when the node has published the block, or found it published, and uses its files.

@@ -11,6 +11,8 @@ package final class AdoptedBlock: Sendable {
     package let digest: Digest
     private let store: BlockStore
     private let files = Mutex<[TableName: [BlockFile]]>([:])
+    /// nil inside: looked for, and not there.
+    private let sidecars = Mutex<[String: BlockSidecar?]>([:])
 
     package init(_ manifest: Manifest, _ digest: Digest, in store: BlockStore) {
         self.manifest = manifest
@@ -26,6 +28,24 @@ package final class AdoptedBlock: Sendable {
         for file in entry.files { opened.append(try store.openFile(file)) }
         files.withLock { $0[table] = opened }
         return opened
+    }
+
+    /// The files of a table that may have rows of `key`. Those that certainly have none are not even opened: a sidecar is
+    /// small, a file's SHA-256 is taken over all of it.
+    package func files(of table: TableName, holding key: Key) throws(VarveError) -> [BlockFile] {
+        if let opened = files.withLock({ $0[table] }) { return opened }
+        guard let entry = manifest.tables.first(where: { $0.name == table }) else { return [] }
+        for file in entry.files where file.firstKey <= key && key <= file.lastKey {
+            if try sidecar(of: file)?.mayHold(key) ?? true { return try files(of: table) }
+        }
+        return []
+    }
+
+    private func sidecar(of file: Manifest.File) throws(VarveError) -> BlockSidecar? {
+        if let known = sidecars.withLock({ $0[file.name] }) { return known }
+        let found = try store.sidecar(of: file)
+        sidecars.withLock { $0[file.name] = .some(found) }
+        return found
     }
 }
 
@@ -55,7 +75,7 @@ package struct BlockSet: Sendable {
         let hidden = erasures[table]?[key]
         for block in blocks.reversed() where block.manifest.first <= position {
             if let hidden, block.manifest.last <= hidden { return }
-            for file in try block.files(of: table) {
+            for file in try block.files(of: table, holding: key) {
                 for row in file.find(key) {
                     let at = file.position(at: row)
                     if let hidden, at <= hidden { return }

@@ -16,6 +16,8 @@ struct BlockBuffers: Sendable {
 struct BlockBatch: Sendable {
     var firstRow: Int
     var rows: Int
+    /// Its bytes in the file, metadata and body.
+    var range = 0..<0
     /// Reserved columns (for `_nulls` the list's own offsets), fields, `_rest` if there is one, the items of `_nulls`.
     var columns: [BlockBuffers]
 }
@@ -62,7 +64,8 @@ struct BlockLayout {
             do throws(BlockFault) {
                 let reader = BatchReader(
                     raw: raw, body: bodyStart..<bodyStart + Int(body), schema: schema, firstRow: rowCount)
-                let batch = try reader.read(message)
+                var batch = try reader.read(message)
+                batch.range = Int(start)..<bodyStart + Int(body)
                 rowCount += batch.rows
                 batches.append(batch)
             } catch {

@@ -185,6 +185,29 @@ package struct BlockStore: Sendable {
                     + "overwritten, the block is not published",
                 next: "move that file away")
         }
+        // Read back, so checked: what a disk gives back is what counts.
+        try restoreSidecar(of: try openFile(encoded.file))
+    }
+
+    /// Puts the sidecar beside a file that was opened, so checked; returns whether it was missing or wrong. A full disk is
+    /// no reason to fail: without a sidecar everything is only slower.
+    @discardableResult
+    package func restoreSidecar(of file: BlockFile) throws(VarveError) -> Bool {
+        let name = BlockSidecar.name(of: file.file)
+        let wanted = BlockSidecar(of: file).encoded()
+        if try objects.get(name) == wanted { return false }
+        do throws(VarveError) {
+            try objects.remove(name)
+            _ = try objects.putIfAbsent(name, wanted)
+        } catch {
+            guard error.code == .storageFull || error.code == .storageDenied else { throw error }
+        }
+        return true
+    }
+
+    /// The sidecar of a file, nil when there is none that is whole and of this file.
+    package func sidecar(of file: Manifest.File) throws(VarveError) -> BlockSidecar? {
+        try objects.get(BlockSidecar.name(of: file)).flatMap { BlockSidecar.decode($0, of: file) }
     }
 
     /// Opens a file that a manifest names, checking its size and SHA-256. Throws `BLOCK_CORRUPT`.

@@ -92,6 +92,36 @@ struct BlocksCommand {
         return .success
     }
 
+    func verify() throws -> ExitCode {
+        let store = try Composition.blocks(surroundings.configuration(invocation[Parameters.config]))
+        let report = try StorageVerifier(store).verify()
+        if invocation[Parameters.json] {
+            try surroundings.output.json(report.json)
+            return report.damages.isEmpty ? .success : .failure
+        }
+        let output = surroundings.output
+        for damage in report.damages {
+            let batches = damage.batches.map { list in
+                list.isEmpty ? "" : ", batches \(list.map(String.init).joined(separator: ", "))"
+            }
+            try output.line(
+                "BLOCK_CORRUPT: block \(damage.block), table \(damage.table)\(batches ?? ""): \(damage.reason). "
+                    + "Of the file: \(damage.readable)")
+        }
+        for name in report.unnamed { try output.line("no manifest names \(name): of a publication that never ended") }
+        for name in report.sidecarsRebuilt { try output.line("built again: \(name)") }
+        try output.line(
+            "\(report.epochs == 1 ? "1 epoch" : "\(report.epochs) epochs"), \(Quantity.count(report.blocks)) blocks, "
+                + "\(Quantity.count(report.files)) files, \(Quantity.count(Int(clamping: report.rows))) rows, "
+                + "\(Quantity.bytes(Int(clamping: report.bytes))): "
+                + (report.damages.isEmpty ? "all whole" : "\(report.damages.count) damaged"))
+        if !report.damages.isEmpty {
+            try output.line(
+                "next: restore the damaged files from a backup or another copy of the storage, and verify again")
+        }
+        return report.damages.isEmpty ? .success : .failure
+    }
+
     // MARK: Where they come from
 
     private func blocks(limit: Int, below: BlockNumber?) async throws -> BlocksAnswer {
@@ -128,5 +158,29 @@ extension BlocksAnswer.Block {
             transactions: Int(clamping: manifest.counts.transactions), rows: Int(clamping: manifest.counts.rows),
             bytes: Int(clamping: manifest.counts.bytes), cut: manifest.cut.description,
             systemTime: manifest.systemTime, digest: stored.digest.description, files: files)
+    }
+}
+
+extension StorageReport {
+    var json: Value {
+        func list(_ names: [String]) -> Value { .array(names.map { .text($0) }) }
+        let damages = damages.map { damage in
+            Value.object([
+                Value.Field("code", "BLOCK_CORRUPT"), Value.Field("file", .text(damage.name)),
+                Value.Field("block", .integer(Int64(damage.block.value))),
+                Value.Field("table", .text(damage.table.text)), Value.Field("reason", .text(damage.reason)),
+                Value.Field(
+                    "batches", damage.batches.map { .array($0.map { .integer(Int64($0)) }) } ?? .null),
+                Value.Field("readable", .text(damage.readable)),
+            ])
+        }
+        return .object([
+            Value.Field("database", .text(database.uuidText)), Value.Field("epochs", .integer(Int64(epochs))),
+            Value.Field("blocks", .integer(Int64(blocks))), Value.Field("files", .integer(Int64(files))),
+            Value.Field("rows", .integer(Int64(clamping: rows))),
+            Value.Field("bytes", .integer(Int64(clamping: bytes))),
+            Value.Field("damages", .array(damages)), Value.Field("unnamed", list(unnamed)),
+            Value.Field("sidecarsRebuilt", list(sidecarsRebuilt)),
+        ])
     }
 }
