@@ -97,7 +97,7 @@ let layers: [Target] = [
         swiftSettings: strict),
     // never imported by layers 3 to 6
     .executableTarget(
-        name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveTestSupport"],
+        name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveIO", "VarveTestSupport"],
         path: "Tests/VarveLogWorker", swiftSettings: strict),
     layer("VarveTestSupport", ["VarveLog", "VarveStorage", "VarveModel", "VarveIO", "RdKafka", "VarveKafka"]),
 ]

@@ -19,7 +19,9 @@ package enum Directory {
     /// case: who has just created it may not have come to that yet.
     package static func create(_ path: String) throws(IOError) {
         do throws(IOError) {
-            try checked("mkdir", path) { mkdir(path, 0o777) }
+            try DiskWatch.around(.makeDirectory(path)) { () throws(IOError) in
+                try checked("mkdir", path) { mkdir(path, 0o777) }
+            }
         } catch {
             switch error.kind {
             case .exists where isDirectory(path):
@@ -40,7 +42,9 @@ package enum Directory {
     package static func sync(_ path: String) throws(IOError) {
         let descriptor = try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         defer { close(descriptor) }
-        try checked("fsync", path) { fsync(descriptor) }
+        try DiskWatch.around(.syncDirectory(path)) { () throws(IOError) in
+            try checked("fsync", path) { fsync(descriptor) }
+        }
     }
 
     /// Everything in the directory, by name in byte order.
@@ -77,7 +81,9 @@ package enum Directory {
     @discardableResult
     package static func remove(_ path: String) throws(IOError) -> Bool {
         do throws(IOError) {
-            try checked("rmdir", path) { rmdir(path) }
+            try DiskWatch.around(.removeDirectory(path)) { () throws(IOError) in
+                try checked("rmdir", path) { rmdir(path) }
+            }
             return true
         } catch {
             if error.kind == .missing { return false }

@@ -41,7 +41,23 @@ package final class File: Sendable {
     package init(_ path: String, _ mode: Mode, faults: FileFaults? = nil) throws(IOError) {
         self.path = path
         self.faults = faults
-        descriptor = try checked("open", path) { open(path, mode.flags | O_CLOEXEC, 0o666) }
+        descriptor = try Self.open(path, mode)
+    }
+
+    private static func open(_ path: String, _ mode: Mode) throws(IOError) -> Int32 {
+        func opened() throws(IOError) -> Int32 {
+            try checked("open", path) { Self.systemOpen(path, mode.flags | O_CLOEXEC) }
+        }
+        guard mode == .createNew || mode == .createOrUpdate && access(path, F_OK) != 0 else { return try opened() }
+        return try DiskWatch.around(.create(path)) { () throws(IOError) in try opened() }
+    }
+
+    private static func systemOpen(_ path: String, _ flags: Int32) -> Int32 {
+        #if canImport(Glibc)
+            Glibc.open(path, flags, 0o666)
+        #else
+            Darwin.open(path, flags, 0o666)
+        #endif
     }
 
     deinit { close(descriptor) }
@@ -95,13 +111,15 @@ package final class File: Sendable {
             if !part.isEmpty { try write(part, at: offset) }
             throw IOError(code: fault.code, operation: "pwrite", path: path)
         }
-        var written = 0
-        while written < bytes.count {
-            let count = try checked("pwrite", path) {
-                pwrite(descriptor, bytes.baseAddress! + written, bytes.count - written, off_t(offset + written))
+        try DiskWatch.around(.write(path, offset: offset, bytes)) { () throws(IOError) in
+            var written = 0
+            while written < bytes.count {
+                let count = try checked("pwrite", path) {
+                    pwrite(descriptor, bytes.baseAddress! + written, bytes.count - written, off_t(offset + written))
+                }
+                if count == 0 { throw IOError(code: ENOSPC, operation: "pwrite", path: path) }
+                written += count
             }
-            if count == 0 { throw IOError(code: ENOSPC, operation: "pwrite", path: path) }
-            written += count
         }
     }
 
@@ -118,7 +136,9 @@ package final class File: Sendable {
         if let fault = faults?.take("ftruncate") {
             throw IOError(code: fault.code, operation: "ftruncate", path: path)
         }
-        try checked("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
+        try DiskWatch.around(.truncate(path, size: size)) { () throws(IOError) in
+            try checked("ftruncate", path) { ftruncate(descriptor, off_t(size)) }
+        }
     }
 
     // MARK: Durability
@@ -148,7 +168,7 @@ package final class File: Sendable {
             if let fault = faults?.take(operation) {
                 throw IOError(code: fault.code, operation: operation, path: path)
             }
-            try checked(operation, path, call)
+            try DiskWatch.around(.sync(path)) { () throws(IOError) in try checked(operation, path, call) }
         } catch {
             poison.withLock { $0 = $0 ?? error }
             throw error

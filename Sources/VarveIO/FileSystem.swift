@@ -29,10 +29,10 @@ package enum FileSystem {
             try temporary.sync()
             let outcome = try linkOnce(temporary, path)
             try Directory.sync(Directory.parent(of: path))
-            unlink(temporary.path)
+            forget(temporary.path)
             return outcome
         } catch {
-            unlink(temporary.path)
+            forget(temporary.path)
             throw error
         }
     }
@@ -48,7 +48,9 @@ package enum FileSystem {
         _ temporary: File, _ path: String, mayMakeParent: Bool = true
     ) throws(IOError) -> Publication {
         do throws(IOError) {
-            try checked("link", path) { link(temporary.path, path) }
+            try DiskWatch.around(.link(from: temporary.path, to: path)) { () throws(IOError) in
+                try checked("link", path) { link(temporary.path, path) }
+            }
             return .created
         } catch {
             switch error.kind {
@@ -77,9 +79,11 @@ package enum FileSystem {
         let file = try written(bytes, temporary)
         do throws(IOError) {
             try file.sync()
-            try checked("rename", path) { rename(temporary, path) }
+            try DiskWatch.around(.rename(from: temporary, to: path)) { () throws(IOError) in
+                try checked("rename", path) { rename(temporary, path) }
+            }
         } catch {
-            unlink(temporary)
+            forget(temporary)
             throw error
         }
         try Directory.sync(Directory.parent(of: path))
@@ -105,7 +109,7 @@ package enum FileSystem {
             try file.write(bytes, at: 0)
             return file
         } catch {
-            unlink(path)
+            forget(path)
             throw error
         }
     }
@@ -114,13 +118,18 @@ package enum FileSystem {
     @discardableResult
     package static func remove(_ path: String) throws(IOError) -> Bool {
         do throws(IOError) {
-            try checked("unlink", path) { unlink(path) }
+            try DiskWatch.around(.unlink(path)) { () throws(IOError) in
+                try checked("unlink", path) { unlink(path) }
+            }
             return true
         } catch {
             if error.kind == .missing { return false }
             throw error
         }
     }
+
+    /// A temporary file that could not be removed is found by the next start.
+    private static func forget(_ path: String) { _ = try? remove(path) }
 
     // MARK: Asking
 

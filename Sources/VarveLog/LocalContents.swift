@@ -103,10 +103,15 @@ extension LocalContents: TailSource {
         var reader: SegmentReader?
     }
 
+    private enum FileEnd {
+        case byte(Int)
+        case nextSegment(Offset)
+    }
+
     private enum Place {
         case memory([LogEntry])
-        /// A segment, the byte its durable part ends at (nil: the end of its file).
-        case file(Segment, end: Int?)
+        /// A segment: where the next one starts, or the byte its durable part ends at when it is the last.
+        case file(Segment, FileEnd)
         case end
     }
 
@@ -143,13 +148,16 @@ extension LocalContents: TailSource {
             if let entries = holdings.recent.entries(from: offset) { return .success(.memory(entries)) }
             let index = holdings.segments.lastIndex { $0.first <= offset } ?? 0
             let isLast = index + 1 == holdings.segments.count
-            return .success(.file(holdings.segments[index], end: isLast ? holdings.endPosition : nil))
+            return .success(
+                .file(
+                    holdings.segments[index],
+                    isLast ? .byte(holdings.endPosition) : .nextSegment(holdings.segments[index + 1].first)))
         }
         return try place.get()
     }
 
     private func read(
-        _ segment: Segment, to end: Int?, _ cursor: inout Cursor, chunk: Int
+        _ segment: Segment, to end: FileEnd, _ cursor: inout Cursor, chunk: Int
     ) throws(VarveError) -> [LogEntry] {
         do throws(IOError) {
             if cursor.reader?.segment !== segment || cursor.reader.map({ $0.next > cursor.next }) ?? true
@@ -168,8 +176,12 @@ extension LocalContents: TailSource {
         // Taken out and put back, so that the reader is not copied while it is changed.
         cursor.reader = nil
         defer { cursor.reader = reader }
-        let limit = if let end { end } else { try reader.fileSize }
-        return try reader.entries(from: cursor.next, to: limit, chunk: chunk)
+        switch end {
+        case .byte(let end):
+            return try reader.entries(from: cursor.next, through: nil, to: end, chunk: chunk)
+        case .nextSegment(let first):
+            return try reader.entries(from: cursor.next, through: first, to: try reader.fileSize, chunk: chunk)
+        }
     }
 
     func wait(_ tail: ObjectIdentifier, above offset: Offset, unless isReleased: () -> Bool) async {

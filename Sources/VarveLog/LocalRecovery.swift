@@ -8,6 +8,12 @@
 /// Batches above the last `durableThrough` may be in the page cache only, left by a sync that failed. They are written
 /// again over themselves and synced, so what is delivered from here on is on the disk.
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 import VarveIO
 import VarveModel
 
@@ -94,9 +100,11 @@ struct LocalRecovery: Sendable {
     private func mend(_ segment: Segment, torn: [UInt8]?) throws(IOError) {
         guard let file else { return }
         if let torn {
-            if torn.contains(where: { $0 != 0 }) {
+            let kept = torn.count - trailingZeros(of: torn)
+            if kept > 0 {
                 let copy = try File("\(segment.path).\(position).torn", .createOrUpdate)
-                try copy.write(torn, at: 0)
+                try copy.truncate(to: 0)
+                try copy.write(Array(torn[..<kept]), at: 0)
                 try copy.sync()
                 try Directory.sync(Directory.parent(of: segment.path))
             }
@@ -114,8 +122,11 @@ struct LocalRecovery: Sendable {
         bytes.withUnsafeBytes { raw in
             var highest: Offset?
             var at = 0
-            while at + BatchHeader.bytes <= raw.count {
-                if raw.load(UInt32.self, at: at) == BatchHeader.magic,
+            while at + BatchHeader.bytes <= raw.count,
+                let found = memchr(raw.baseAddress! + at, Int32(BatchHeader.magic & 0xff), raw.count - at)
+            {
+                at = UnsafeRawPointer(found) - raw.baseAddress!
+                if at + BatchHeader.bytes <= raw.count, raw.load(UInt32.self, at: at) == BatchHeader.magic,
                     let header = BatchHeader.decode(raw.part(at, at + BatchHeader.bytes), seed: seed),
                     header.durableThrough > next
                 {
@@ -126,4 +137,19 @@ struct LocalRecovery: Sendable {
             return highest
         }
     }
+
+    private func trailingZeros(of bytes: [UInt8]) -> Int {
+        bytes.withUnsafeBytes { raw in
+            // All bytes of a stretch are zero when the first is and each equals the one before.
+            func isZero(_ from: Int, _ to: Int) -> Bool {
+                raw[from] == 0 && memcmp(raw.baseAddress! + from, raw.baseAddress! + from + 1, to - from - 1) == 0
+            }
+            var end = raw.count
+            while end > Self.zeroStretch, isZero(end - Self.zeroStretch, end) { end -= Self.zeroStretch }
+            while end > 0, raw[end - 1] == 0 { end -= 1 }
+            return raw.count - end
+        }
+    }
+
+    private static let zeroStretch = 4096
 }

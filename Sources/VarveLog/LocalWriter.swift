@@ -107,7 +107,10 @@ final class LocalWriter: Sendable {
                 for finished in inbox.withLock({ $0.line.answer(verdict) }) { finished.resume() }
             } else {
                 Self.stateDurable(&writer, &failure)
-                if work?.isClosing == true { return }
+                if work?.isClosing == true {
+                    if failure == nil { writer.cutZeros() }
+                    return
+                }
             }
         }
     }

@@ -107,18 +107,26 @@ struct SegmentReader: Sendable {
     }
 
     /// Entries from `wanted` on of the next batches: those within the next `chunk` bytes, and at least one batch that has
-    /// any unless the segment ends at byte `end`.
-    mutating func entries(from wanted: Offset, to end: Int, chunk: Int) throws(VarveError) -> [LogEntry] {
+    /// any unless the segment ends at byte `end`. Those before a damaged batch are given; the next call throws.
+    /// - Parameter through: where the next segment starts: what may be behind it in this one (zeros written ahead) is not
+    ///   looked at.
+    mutating func entries(
+        from wanted: Offset, through: Offset?, to end: Int, chunk: Int
+    ) throws(VarveError) -> [LogEntry] {
         var entries: [LogEntry] = []
         while entries.isEmpty {
             let stop: Stop
             do throws(IOError) {
                 stop = try advance(to: end, chunk: chunk, wanted, &entries) { _, _ in }
             } catch { throw .log(error) }
+            if let through, next > through {
+                throw .corrupt(at: through, segment.path, "it runs into the next segment")
+            }
             switch stop {
             case .end: return entries
             case .more: break
-            case .damaged(let why): throw .corrupt(at: next, segment.path, "\(why) at byte \(position)")
+            case .damaged(let why):
+                if entries.isEmpty { throw .corrupt(at: next, segment.path, "\(why) at byte \(position)") }
             }
         }
         return entries

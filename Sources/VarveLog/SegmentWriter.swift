@@ -1,6 +1,10 @@
 /// Writes batches: one `write` and one `fdatasync` each. Owned by the log's writer thread.
 ///
-/// After a refusal the file ends where the last good batch ends. After a fatal failure nothing is ever written again.
+/// Behind a small batch zeros are written, a stretch at a time: batches that later come over them change neither the
+/// file's size nor its map of blocks, so their sync has data to write and no journal (1.6 to 2 times as many of them in a
+/// second on ext4). Zeros are no batch; closing cuts them off, and after a crash they are a torn tail with nothing in it.
+///
+/// After a refusal nothing but zeros follows the last good batch. After a fatal failure nothing is ever written again.
 
 #if canImport(Glibc)
     import Glibc
@@ -12,6 +16,11 @@ import VarveIO
 import VarveModel
 
 struct SegmentWriter: ~Copyable {
+    /// Zeros written ahead at a time.
+    static let aheadBytes = 512 << 10
+    /// A larger batch pays for its own growth: zeros would be written for it alone.
+    static let smallBatchBytes = 64 << 10
+
     enum Failure: Error {
         /// Nothing of the batch is or will be in the log.
         case refused(VarveError)
@@ -27,10 +36,13 @@ struct SegmentWriter: ~Copyable {
     private var segment: Segment?
     private var file: File?
     private var position: Int
+    /// Where the file ends: behind `position` there are zeros.
+    private var fileEnd: Int
     private(set) var next: Offset
     private var chain: UInt32
     private var clock: LogClock
     private var statedDurable: Offset
+    private let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: aheadBytes, alignment: 16)
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     /// Bytes of `buffer` that are to be written.
     private var encoded = 0
@@ -46,14 +58,19 @@ struct SegmentWriter: ~Copyable {
         self.contents = contents
         segment = recovery.segments.last
         position = recovery.position
+        fileEnd = position
         next = recovery.next
         chain = recovery.chain
         clock = LogClock(options.instants, last: recovery.timeBefore)
         statedDurable = recovery.durableThrough
         file = recovery.file
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
     }
 
-    deinit { buffer.deallocate() }
+    deinit {
+        buffer.deallocate()
+        zeros.deallocate()
+    }
 
     /// Whether the last batch's durability still has to be stated by a header behind it.
     var owesHeader: Bool { file != nil && statedDurable < next }
@@ -126,10 +143,38 @@ struct SegmentWriter: ~Copyable {
         } catch {
             // A part of it may be there: cut it, or the next batch would follow rubbish.
             do throws(IOError) { try file.truncate(to: position) } catch { throw .fatal(.log(poisoned: error)) }
+            fileEnd = position
             throw error.kind == .full ? .refused(.log(error)) : .fatal(.log(poisoned: error))
         }
+        let end = position + encoded
+        if end > fileEnd {
+            fileEnd = end
+            if encoded <= Self.smallBatchBytes { try fillAhead(file) }
+        }
         do throws(IOError) { try file.syncData() } catch { throw .fatal(.log(error)) }
-        position += encoded
+        position = end
+    }
+
+    private mutating func fillAhead(_ file: File) throws(Failure) {
+        let count = min(Self.aheadBytes, segmentBytes - fileEnd)
+        guard count > 0 else { return }
+        do throws(IOError) {
+            try file.write(UnsafeRawBufferPointer(zeros).part(0, count), at: fileEnd)
+            fileEnd += count
+        } catch {
+            // They are only for speed; but a disk that fails otherwise than by being full is not trusted any more.
+            guard error.kind == .full else { throw .fatal(.log(poisoned: error)) }
+            do throws(IOError) { try file.truncate(to: fileEnd) } catch { throw .fatal(.log(poisoned: error)) }
+        }
+    }
+
+    /// Cuts off what was written ahead. Needs no sync: zeros that stay are no harm.
+    mutating func cutZeros() {
+        guard let file, fileEnd > position else { return }
+        do throws(IOError) {
+            try file.truncate(to: position)
+            fileEnd = position
+        } catch {}
     }
 
     private mutating func finish(_ records: [Bytes], _ time: Int64, _ chain: UInt32) {
@@ -158,6 +203,7 @@ struct SegmentWriter: ~Copyable {
     }
 
     private mutating func roll(_ last: Segment) throws(Failure) {
+        cutZeros()
         let header = SegmentHeader(
             epoch: epoch, tag: last.header.tag, first: next, timeBefore: clock.last, chain: chain)
         encoded = SegmentHeader.bytes
@@ -185,6 +231,7 @@ struct SegmentWriter: ~Copyable {
         let segment = Segment(path: path, header: header)
         self.segment = segment
         position = encoded
+        fileEnd = encoded
         contents.add(segment)
     }
 }

@@ -10,9 +10,12 @@ import VarveIO
 struct Scratch: Sendable {
     let path: String
 
-    init() throws {
-        var template = Array("/tmp/varve-log-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw IOError(code: errno, operation: "mkdtemp", path: "/tmp") }
+    /// - Parameter inMemory: on a file system in memory where there is one: for tests that kill processes, to which a
+    ///   sync makes no difference but its time.
+    init(inMemory: Bool = false) throws {
+        let parent = inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        var template = Array("\(parent)/varve-log-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw IOError(code: errno, operation: "mkdtemp", path: parent) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

@@ -1,8 +1,13 @@
-/// Child process of the crash tests: appends to a local log until it is killed, and says what was acknowledged.
+/// Child process of the tests of the local log: appends until it is killed, and says what was acknowledged; or reads.
 ///
-///     VarveLogWorker append DIRECTORY RUN   one line `offset text` for each acknowledged record
-///     VarveLogWorker full DIRECTORY         fills the log up to a limit of the file size, then goes on without it
+///     VarveLogWorker append DIRECTORY RUN                 for ever; one line `offset text` for each acknowledged record
+///     VarveLogWorker script DIRECTORY                     a fixed life of a log, line by line as above
+///     VarveLogWorker script DIRECTORY NUMBER MOMENT       the same, killed at its NUMBERth change: before, half, after
+///     VarveLogWorker changes DIRECTORY                    the same, saying the changes instead
+///     VarveLogWorker follow DIRECTORY COUNT               reads beside a writer; says the first COUNT records
+///     VarveLogWorker full DIRECTORY                       fills the log up to a limit of the file size, then goes on
 
+import VarveIO
 import VarveLog
 import VarveModel
 import VarveTestSupport
@@ -21,10 +26,23 @@ func say(_ line: String) {
 
 func opened(_ path: String, segmentBytes: Int) async throws -> any Log {
     let provider = LocalLogProvider(path: path, segmentBytes: segmentBytes)
-    try await provider.create(.first)
+    if try await provider.probe(.first) == .missing { try await provider.create(.first) }
     let log = try await provider.open(.first)
     if try await log.range().isEmpty { _ = await log.append([LogContract.genesis(.first)]) }
     return log
+}
+
+/// Long enough that most are cut somewhere in the middle, and different enough that a part of one is never another.
+func text(_ name: String, _ number: Int) -> String {
+    "\(name) number \(number) \(String(repeating: "\(number % 10)", count: number * 37 % 211))."
+}
+
+func append(_ texts: [String], to log: any Log, saying: Bool = true) async {
+    let results = await log.append(texts.map { Bytes($0) })
+    guard saying else { return }
+    for (text, result) in zip(texts, results) {
+        if case .stored(let offset?, _) = result { say("\(offset) \(text)") } else { say("? \(result)") }
+    }
 }
 
 func appendForEver(_ path: String, run: String) async throws {
@@ -34,16 +52,40 @@ func appendForEver(_ path: String, run: String) async throws {
             group.addTask {
                 var number = 0
                 while true {
-                    let texts = (0...number % 3).map { "run \(run) task \(task) number \(number + $0)" }
-                    let results = await log.append(texts.map { Bytes($0) })
-                    for (text, result) in zip(texts, results) {
-                        if case .stored(let offset?, _) = result { say("\(offset) \(text)") }
-                    }
+                    let texts = (0...number % 3).map { text("run \(run) task \(task)", number + $0) }
+                    await append(texts, to: log)
                     number += texts.count
                 }
             }
         }
     }
+}
+
+/// Opening, batches over several segments, trimming, closing, opening what was closed: every kind of change there is.
+func live(_ path: String, saying: Bool) async throws {
+    var log = try await opened(path, segmentBytes: 700)
+    for number in 0..<24 {
+        await append((0...number % 3).map { text("script", number * 3 + $0) }, to: log, saying: saying)
+        if number == 9 { await log.trim(below: Offset(12)) }
+    }
+    await log.close()
+    log = try await opened(path, segmentBytes: 700)
+    for number in 24..<30 { await append([text("script", number * 3)], to: log, saying: saying) }
+    await log.close()
+    if saying { say("end") }
+}
+
+func follow(_ path: String, _ count: Int) async throws {
+    let log = try await LocalLogProvider(path: path, pollSleepDuration: .milliseconds(2)).openToRead(.first)
+    let tail = try await log.tail(from: .zero)
+    var seen = 0
+    while seen < count, let batch = try await tail.next() {
+        for entry in batch.entries where seen < count {
+            if entry.offset > .zero { say("\(entry.offset) \(entry.bytes.utf8 ?? "?")") }
+            seen += 1
+        }
+    }
+    await log.close()
 }
 
 func fill(_ path: String) async throws {
@@ -79,10 +121,19 @@ func fill(_ path: String) async throws {
 }
 
 let arguments = CommandLine.arguments
-switch arguments.dropFirst().first {
-case "append" where arguments.count == 4: try await appendForEver(arguments[2], run: arguments[3])
-case "full" where arguments.count == 3: try await fill(arguments[2])
+switch (arguments.dropFirst().first, arguments.count) {
+case ("append", 4): try await appendForEver(arguments[2], run: arguments[3])
+case ("script", 3): try await live(arguments[2], saying: true)
+case ("script", 5):
+    guard let number = Int(arguments[3]), let moment = KillPoint.Moment(rawValue: arguments[4]) else { exit(64) }
+    DiskWatch.begin(under: arguments[2], KillPoint(number, moment))
+    try await live(arguments[2], saying: true)
+case ("changes", 3):
+    DiskWatch.begin(under: arguments[2], ChangeList())
+    try await live(arguments[2], saying: false)
+case ("follow", 4): try await follow(arguments[2], Int(arguments[3]) ?? 0)
+case ("full", 3): try await fill(arguments[2])
 default:
-    say("usage: VarveLogWorker append DIRECTORY RUN | full DIRECTORY")
+    say("usage: VarveLogWorker append|script|changes|follow|full DIRECTORY …")
     exit(64)
 }
