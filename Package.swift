@@ -75,6 +75,7 @@ let layers: [Target] = [
             // For members of the values that a node answers with.
             "VarveCore", "VarveIndexing", "VarveStorage",
         ]),
+    layer("VarveRecovery", ["VarveCore", "VarveLog", "VarveStorage", "VarveIndexing", "VarveModel"]),
     layer("VarveClient", ["VarveWire", "VarveModel", "VarveGzip", "VarveHTTPClient"]),
     // 5
     layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery", "VarveTelemetry"]),
@@ -84,7 +85,9 @@ let layers: [Target] = [
         name: "VarveCommand",
         dependencies: [
             "RdKafka", "VarveAPI", "VarveClient", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel",
-            "VarveNode", "VarveStorage", "VarveTelemetry", "VarveTerminal", "VarveWire",
+            "VarveNode", "VarveRecovery", "VarveStorage", "VarveTelemetry", "VarveTerminal", "VarveWire",
+            // For members of the values that plans and reports hold.
+            "VarveCore",
         ],
         exclude: ["README.md"],
         swiftSettings: strict),
@@ -139,6 +142,12 @@ let package = Package(
         tests(
             "ClusterTests",
             ["RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveModel", "VarveTestSupport", "VarveWire"]),
+        tests(
+            "VarveRecoveryTests",
+            [
+                "VarveRecovery", "VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage",
+                "VarveTelemetry",
+            ]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests(
             "VarveAPITests",

@@ -41,8 +41,9 @@ enum CommandTable {
                 and one storage directory. Prints the nodes' addresses when all of them serve. SIGTERM or SIGINT ends \
                 all of them; a node that dies is reported and stays away.
 
-                Without --kafka the cluster brings an embedded broker, which forgets everything when it ends: a \
-                directory that was used so cannot be used again. For a log that outlives the nodes start `varve broker` \
+                Without --kafka the cluster brings an embedded broker, which forgets everything when it ends. An orderly \
+                end writes a block first, and the next start on the same directory begins a new epoch behind it; after a \
+                crash, what was in no block is lost. For a log that outlives the nodes start `varve broker` \
                 first and name it with --kafka.
                 """,
             section: "Running nodes",
@@ -278,6 +279,52 @@ enum CommandTable {
                         Example("varve settings apply --flush-duration PT1H", "blocks at least every hour"),
                         Example(
                             "varve settings apply --from-config node.yaml", "the thresholds of its section indexer"),
+                    ]),
+            ]),
+        Command(
+            "epoch", "See, and begin, generations of the log",
+            discussion: """
+                An epoch is one generation of the log: on Kafka the topic BASE-eN. These commands read log and storage \
+                themselves, with no node running; the configuration still names the old log. docs/operations/epochs.md \
+                explains epochs, docs/runbooks/ says when to use which command.
+                """, section: "Operating",
+            commands: [
+                Command(
+                    "status", "List epochs, where each ended, and whether its log may be deleted",
+                    parameters: [Parameters.config, Parameters.json],
+                    examples: [Example("varve epoch status --config node.yaml", "all epochs")]),
+                Command(
+                    "plan", "Say what a new epoch would keep and lose",
+                    discussion: """
+                        Reads the newest block, what is left of the old log, and what the nodes last said. Nothing is \
+                        changed. The digest stands for exactly what was found.
+                        """,
+                    parameters: [Parameters.config, Parameters.json],
+                    examples: [Example("varve epoch plan --config node.yaml", "after the log was lost")]),
+                Command(
+                    "bump", "Begin a new epoch without a seal",
+                    discussion: """
+                        For a log that is lost, or ends too early; all nodes are stopped. Looks again first and refuses \
+                        when a node lives, the old log grows, or the plan no longer fits. Broken off, it is run again.
+                        """,
+                    parameters: [
+                        Parameters.splice, Parameters.salvage, Parameters.drop, Parameters.acceptLoss,
+                        Parameters.config, Parameters.json,
+                    ],
+                    examples: [
+                        Example("varve epoch bump --salvage --config node.yaml", "keep what the old log still holds"),
+                        Example(
+                            "varve epoch bump --drop --accept-loss DIGEST --config node.yaml", "the log is gone"),
+                    ]),
+                Command(
+                    "salvage", "List, and apply, what an ended epoch's log holds beyond its end",
+                    discussion: """
+                        For a log that came back after a bump. Ids decide: what the database knows is not applied again.
+                        """,
+                    parameters: [Parameters.endedEpoch, Parameters.apply, Parameters.config, Parameters.json],
+                    examples: [
+                        Example("varve epoch salvage --config node.yaml", "look first"),
+                        Example("varve epoch salvage --apply --config node.yaml", "then apply"),
                     ]),
             ]),
         Command(

@@ -108,6 +108,15 @@ enum Parameters {
         "ids-remembered-for", .duration, "D", "How long it keeps them, in time of the log.")
     static let fromConfig = Option.optional(
         "from-config", .file, "F", "Take the thresholds of this configuration's section indexer.")
+    static let splice = Option.flag(
+        "splice", "Read the rest of the old log in place: the epoch ends where that log ends.")
+    static let salvage = Option.flag("salvage", "Append the rest of the old log to the new one, with the same ids.")
+    static let drop = Option.flag("drop", "Give up what is in no block.")
+    static let acceptLoss = Option.optional(
+        "accept-loss", .text, "DIGEST", "Digest of the plan that says what is lost: you have read it.")
+    static let endedEpoch = Option.optional(
+        "epoch", .integer(0...32_767), "N", "The ended epoch; without it the newest.")
+    static let apply = Option.flag("apply", "Apply what the database does not know.")
     static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")
 }
 

@@ -36,7 +36,7 @@ enum Varve {
 
     /// Commands that messages and documents name and that later versions bring: not a misspelling.
     private static let plannedCommands: Set<String> = [
-        "archive", "backup", "bench", "drill", "epoch", "quarantine", "restore", "verify",
+        "archive", "backup", "bench", "drill", "quarantine", "restore", "verify",
     ]
 
     private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
@@ -58,6 +58,10 @@ enum Varve {
         case ["blocks", "flush"]: try await BlocksCommand(invocation, surroundings).flush()
         case ["settings", "show"]: try await SettingsCommand(invocation, surroundings).show()
         case ["settings", "apply"]: try await SettingsCommand(invocation, surroundings).apply()
+        case ["epoch", "status"]: try await EpochCommand(invocation, surroundings).status()
+        case ["epoch", "plan"]: try await EpochCommand(invocation, surroundings).plan()
+        case ["epoch", "bump"]: try await EpochCommand(invocation, surroundings).bump()
+        case ["epoch", "salvage"]: try await EpochCommand(invocation, surroundings).salvage()
         case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
         default: preconditionFailure("\(invocation.path) is in the table and not here")
         }

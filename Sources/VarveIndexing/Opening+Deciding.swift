@@ -49,8 +49,9 @@ extension Opening {
             return .present(
                 try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
                     let genesis = current.log.genesis ?? .zero
-                    let proof = try await self.prove(
-                        log, current, database, startUp.newest, genesis, current.log.genesisOffset ?? .zero)
+                    let proof = try await LogProof(
+                        log, current, database: database, newest: startUp.newest, recheck: self.recheck
+                    ).prove()
                     let range = try await log.range()
                     let rest = try await log.rest(
                         from: proof.next, to: range.upperBound, current.epoch,
@@ -94,7 +95,8 @@ extension Opening {
     // MARK: A new epoch without a seal
 
     /// Makes the new epoch's log with its genesis, then its record; or takes over what another node has just made.
-    func begin(_ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]) async throws(VarveError) {
+    /// - Returns: what to tell the operator.
+    func begin(_ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]) async throws(VarveError) -> String {
         guard let parent = epochs.last, let database = try store.readFormat()?.database,
             let parentGenesis = parent.record.log.genesis
         else { throw storageMissing(nil) }
@@ -108,6 +110,12 @@ extension Opening {
             reason: bump.reason)
         // Another record there is a decision that was faster: what it says is read in the next round.
         _ = try store.publishEpochRecord(record)
+        let seen = try store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes).applied }.max()
+        var note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
+        if let seen, seen.epoch == parent.record.epoch, seen > bump.end.position {
+            note += "; nodes had applied up to \(seen)"
+        }
+        return note
     }
 }
 

@@ -71,14 +71,15 @@ package struct Opening: Sendable {
                     + "without its log",
                 next: "give the log a durable kind, or say `allowEphemeral: true` in the section log")
         }
+        var begun: String?
         // Each round begins or bumps, or goes on in what storage records; another node may have been faster.
         for _ in 0..<8 {
             let epochs = try store.epochRecords()
             switch try await decide(epochs) {
             case .begin: try await firstStart()
-            case .bump(let bump): try await begin(bump, behind: epochs)
+            case .bump(let bump): begun = try await begin(bump, behind: epochs)
             case .refuse(let error): throw error
-            case .follow(let warning): return try await openRecorded(epochs, warning)
+            case .follow(let warning): return try await openRecorded(epochs, warning ?? begun)
             }
         }
         throw storageMissing(nil)
@@ -92,12 +93,11 @@ package struct Opening: Sendable {
         guard let format = try store.readFormat() else { throw storageMissing(nil) }
         let loading = try DatabaseLoading(store, epochs, database: format.database)
         let current = loading.current
-        guard let genesis = current.log.genesis, let genesisOffset = current.log.genesisOffset else {
-            throw VarveError(.chainBroken, "the record of epoch \(current.epoch) names no genesis")
-        }
         let log = try await openLog(current)
         do throws(VarveError) {
-            let proof = try await prove(log, current, format.database, loading.newest, genesis, genesisOffset)
+            let proof = try await LogProof(
+                log, current, database: format.database, newest: loading.newest, recheck: recheck
+            ).prove()
             let loaded = try loading.load(settings: settings, genesis: proof.genesis)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, places: places,

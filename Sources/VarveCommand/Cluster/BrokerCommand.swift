@@ -27,13 +27,13 @@ struct BrokerCommand {
 
 enum Broker {
     /// Epochs a development cluster can go through.
-    static let epochs = 0...15
+    static let epochs = 16
 
-    /// An embedded broker with the topics of a log: it makes none by request.
-    static func start(topic: String) throws(VarveError) -> EmbeddedBroker {
+    /// An embedded broker with the topics of a log, from an epoch on: it makes none by request.
+    static func start(topic: String, from first: Int = 0) throws(VarveError) -> EmbeddedBroker {
         do throws(RdKafkaError) {
             let broker = try EmbeddedBroker()
-            for epoch in epochs { try broker.createTopic("\(topic)-e\(epoch)") }
+            for epoch in first..<first + epochs { try broker.createTopic("\(topic)-e\(epoch)") }
             return broker
         } catch {
             throw VarveError(.internal, "the embedded broker cannot start: \(error)")

@@ -37,18 +37,14 @@ struct ClusterCommand {
             throw Failure("Error: --base-port and the \(count) nodes go beyond port 65535", .usage)
         }
         let files = try ClusterFiles(invocation[Parameters.directory])
-        guard kafka != nil || !files.isUsed else {
-            throw Failure(
-                "LOG_MISSING: \(files.directory) holds the storage of an earlier cluster, and a new embedded broker has "
-                    + "not its log; next: name its broker with --kafka, or another directory with --dir", .failure)
-        }
         for port in invocation[Parameters.basePort]..<invocation[Parameters.basePort] + count where Self.isTaken(port) {
             throw Failure(
                 "ADDRESS_IN_USE: 127.0.0.1:\(port) is in use by another process; next: end that process, or choose other "
                     + "ports with --base-port", .failure)
         }
         let interruption = Interruption()
-        let broker = kafka == nil ? try Broker.start(topic: invocation[Parameters.topic]) : nil
+        let broker =
+            kafka == nil ? try Broker.start(topic: invocation[Parameters.topic], from: files.epochs) : nil
         defer { broker?.close() }
         let servers = kafka ?? broker?.bootstrapServers ?? ""
         if broker != nil && !invocation[Parameters.json] {
@@ -153,13 +149,24 @@ struct ClusterCommand {
             }
             var left = members.count
             while let event = try await group.next() {
-                guard case .ended(let member, let exit) = event else { return }
+                guard case .ended(let member, let exit) = event else {
+                    if invocation[Parameters.kafka] == nil { await flush(members) }
+                    return
+                }
                 left -= 1
                 try surroundings.errors.line(
                     "\(member.name) ended with \(exit); start it again: varve node --config "
                         + files.configuration(member.number))
                 guard left > 0 else { throw Failure("no node is left", .failure) }
             }
+        }
+    }
+
+    /// An embedded broker's log ends with the cluster: what is in no block by then is lost.
+    private func flush(_ members: [Member]) async {
+        for member in members where member.process.exit == nil {
+            let options = ClientOptions(urls: [member.url], patience: .zero, answerTimeout: .seconds(10))
+            if let client = try? Client(options), (try? await client.flush()) != nil { return }
         }
     }
 

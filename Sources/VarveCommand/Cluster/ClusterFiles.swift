@@ -28,8 +28,14 @@ struct ClusterFiles {
         }
     }
 
-    /// Whether a cluster has stored something here.
-    var isUsed: Bool { access("\(storage)/FORMAT", F_OK) == 0 }
+    /// How many epochs a cluster that ran here before has recorded: a new broker's log begins the next one.
+    var epochs: Int {
+        (0...Int(Int16.max)).first { epoch in
+            let digits = String(epoch, radix: 16)
+            let name = String(repeating: "0", count: 4 - digits.count) + digits
+            return access("\(storage)/epochs/e\(name).cbor", F_OK) != 0
+        } ?? 0
+    }
 
     func writeConfiguration(_ node: Int, bootstrapServers: String, topic: String, port: Int) throws(VarveError) {
         try write(

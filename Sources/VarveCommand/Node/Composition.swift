@@ -65,6 +65,20 @@ enum Composition {
         }
     }
 
+    /// Every place that the configuration names for logs.
+    static func logPlaces(_ configuration: Configuration) throws(VarveError) -> LogPlaces {
+        LogPlaces(try logProvider(configuration))
+    }
+
+    /// What a new database would begin with.
+    static func settings(_ configuration: Configuration) -> Settings {
+        let indexer = configuration.indexer
+        return Settings(
+            transactionsPerBlock: UInt64(indexer.transactionsPerBlock), rowsPerBlock: UInt64(indexer.rowsPerBlock),
+            bytesPerBlock: UInt64(indexer.bytesPerBlock),
+            flushDurationMs: UInt64(indexer.flushDuration / .milliseconds(1)))
+    }
+
     /// What is stored where the configuration says, for commands that only read.
     static func blocks(_ configuration: Configuration) throws(VarveError) -> BlockStore {
         switch configuration.storage {

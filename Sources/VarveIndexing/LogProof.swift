@@ -1,29 +1,50 @@
 /// Log identity: the records that log and storage both hold are compared before anything is served.
 
 internal import VarveCore
-internal import VarveLog
-internal import VarveModel
-internal import VarveStorage
+package import VarveLog
+package import VarveModel
 
-extension Opening {
-    struct Proof {
-        var genesis: LogEntry?
-        var evidence: String
-        var next: Offset
+package struct LogProof: Sendable {
+    let log: any Log
+    let current: EpochRecord
+    let database: DatabaseID
+    /// Storage's newest block.
+    let newest: Manifest?
+    /// How long to wait before a log that seems too short is asked again.
+    let recheck: Duration
+
+    package init(
+        _ log: any Log, _ current: EpochRecord, database: DatabaseID, newest: Manifest?,
+        recheck: Duration = .seconds(5)
+    ) {
+        self.log = log
+        self.current = current
+        self.database = database
+        self.newest = newest
+        self.recheck = recheck
+    }
+
+    package struct Result: Sendable {
+        /// The epoch's genesis, where the log still holds it.
+        package var genesis: LogEntry?
+        package var evidence: String
+        /// The first offset that storage does not cover.
+        package var next: Offset
     }
 
     /// Compares log and storage at every place that both still hold.
-    func prove(
-        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ newest: Manifest?, _ genesis: GenesisID,
-        _ genesisOffset: Offset
-    ) async throws(VarveError) -> Proof {
+    /// - Parameter mayAppend: a log all of whose known records have expired is proved by a barrier that is read back.
+    package func prove(mayAppend: Bool = true) async throws(VarveError) -> Result {
         let epoch = current.epoch
+        guard let genesis = current.log.genesis, let genesisOffset = current.log.genesisOffset else {
+            throw VarveError(.chainBroken, "the record of epoch \(epoch) names no genesis")
+        }
         // Until a block of the epoch exists, its adopted position is the genesis.
         let block = newest.flatMap { $0.last.epoch == epoch ? $0 : nil }
         let adopted = block?.last.offset ?? genesisOffset
         var range = try await log.range()
         if adopted.next > range.upperBound {
-            await pause()
+            try? await Task.sleep(for: recheck)
             range = try await log.range()
             if adopted.next > range.upperBound {
                 throw VarveError(
@@ -59,22 +80,22 @@ extension Opening {
             var points = [(block.last.offset, block.recordDigest, Optional(block.logTime))]
             points += block.anchors.filter { $0.position.epoch == epoch }.map { ($0.position.offset, $0.digest, nil) }
             for (offset, digest, time) in points where range.contains(offset) {
-                try await compare(log, block, genesis, offset, digest, time)
+                try await compare(block, genesis, offset, digest, time)
             }
             let held = points.filter { range.contains($0.0) }.count
             if held > 0 { proved.append("\(held) records up to \(block.last)") }
         }
         if proved.isEmpty {
             // Every record both sides know has expired: the next one of ours proves the range.
-            proved.append(try await barrierProof(log, current, database, adopted))
+            proved.append(mayAppend ? try await barrierProof(genesis, adopted) : "nothing: every record has expired")
         }
-        return Proof(
+        return Result(
             genesis: genesisEntry, evidence: proved.joined(separator: ", "),
             next: block.map { $0.last.offset.next } ?? genesisOffset)
     }
 
     private func compare(
-        _ log: any Log, _ block: Manifest, _ genesis: GenesisID, _ offset: Offset, _ digest: Digest, _ time: Int64?
+        _ block: Manifest, _ genesis: GenesisID, _ offset: Offset, _ digest: Digest, _ time: Int64?
     ) async throws(VarveError) {
         let at = Position(block.last.epoch, offset)
         guard let entry = try await log.read(at: offset), entry.offset == offset else {
@@ -91,11 +112,9 @@ extension Opening {
         throw replaced(at.epoch, offset, "the record there is of another log")
     }
 
-    private func barrierProof(
-        _ log: any Log, _ current: EpochRecord, _ database: DatabaseID, _ adopted: Offset
-    ) async throws(VarveError) -> String {
-        guard let genesis = current.log.genesis else { throw StartUp.missing(current) }
-        let id = randomID()
+    private func barrierProof(_ genesis: GenesisID, _ adopted: Offset) async throws(VarveError) -> String {
+        var generator = SystemRandomNumberGenerator()
+        let id = Bytes16.random(using: &generator)
         let barrier = Record(
             header: RecordHeader(
                 type: .barrier, logTag: LogTag(database: database, genesis: genesis), id: id,
@@ -109,7 +128,7 @@ extension Opening {
         return "a barrier read back at \(Position(current.epoch, entry.offset))"
     }
 
-    func replaced(_ epoch: Epoch, _ offset: Offset, _ why: String) -> VarveError {
+    private func replaced(_ epoch: Epoch, _ offset: Offset, _ why: String) -> VarveError {
         VarveError(
             .logReplaced,
             "the log is not the one this storage belongs to: at \(Position(epoch, offset)), \(why). Storage is whole and "

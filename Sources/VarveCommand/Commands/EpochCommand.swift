@@ -1,0 +1,292 @@
+// `varve epoch`: the generations of the log, and beginning a new one when the log is lost. Reads log and storage itself,
+// with no node running.
+
+import VarveCore
+import VarveLog
+import VarveModel
+import VarveNode
+import VarveRecovery
+import VarveStorage
+import VarveTerminal
+
+struct EpochCommand {
+    let invocation: Invocation
+    let surroundings: Surroundings
+
+    init(_ invocation: Invocation, _ surroundings: Surroundings) {
+        self.invocation = invocation
+        self.surroundings = surroundings
+    }
+
+    private var isJSON: Bool { invocation[Parameters.json] }
+    private var configurationPath: String { invocation[Parameters.config] }
+
+    private func cold() throws -> (ColdDatabase, Configuration) {
+        let configuration = try surroundings.configuration(configurationPath)
+        if case .inMemory = configuration.log {
+            throw VarveError(
+                .logMissing, "the configuration's log is in memory: with no node running there is none",
+                next: "a node of it has only the epochs it shows at /v1/epochs")
+        }
+        let store = try Composition.blocks(configuration)
+        return (try ColdDatabase(store, try Composition.logPlaces(configuration)), configuration)
+    }
+
+    // MARK: status
+
+    func status() async throws -> ExitCode {
+        let overview = try EpochOverview(try cold().0)
+        if isJSON {
+            try surroundings.output.json([
+                "epochs": .array(overview.entries.map(\.json)), "adopted": .text(of: overview.newest?.last.description),
+            ])
+            return .success
+        }
+        var table = Table([
+            .init("epoch", .right), .init("began", .left), .init("log", .left), .init("end"), .init("lost", .right),
+            .init("nodes", .left), .init("its log may be deleted", .left),
+        ])
+        table.rows = overview.entries.map { entry in
+            [
+                entry.record.epoch.description, entry.record.began.description, entry.record.log.place,
+                entry.end?.description ?? "", entry.end == nil ? "" : entry.unindexedLost.map { "\($0)" } ?? "?",
+                entry.nodes.joined(separator: " "), "\(entry.mayBeDeleted ? "yes" : "no"): \(entry.reason)",
+            ]
+        }
+        try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+        return .success
+    }
+
+    // MARK: plan
+
+    func plan() async throws -> ExitCode {
+        let (cold, _) = try cold()
+        let plan = try await survey(cold)
+        if isJSON {
+            try surroundings.output.json(plan.json)
+        } else {
+            for line in plan.lines(configurationPath) { try surroundings.output.line(line) }
+        }
+        return .success
+    }
+
+    private func survey(_ cold: ColdDatabase) async throws -> EpochPlan {
+        let heartbeats = try cold.store.heartbeats()
+        if !heartbeats.isEmpty {
+            try surroundings.errors.line(
+                "watching \(heartbeats.count) \(heartbeats.count == 1 ? "node" : "nodes") for up to 25 s: is one alive?"
+            )
+        }
+        return try await EpochSurvey(cold).plan()
+    }
+
+    // MARK: bump
+
+    func bump() async throws -> ExitCode {
+        let chosen: [EpochPlan.Way] = [
+            invocation[Parameters.splice] ? .splice : nil, invocation[Parameters.salvage] ? .salvage : nil,
+            invocation[Parameters.drop] ? .drop : nil,
+        ].compactMap { $0 }
+        guard chosen.count == 1, let way = chosen.first else {
+            throw Failure(
+                "Error: say one of --splice, --salvage and --drop; varve epoch plan shows what each keeps", .usage)
+        }
+        let (cold, configuration) = try cold()
+        if let asserted = configuration.log.epoch.flatMap({ Epoch($0) }), asserted.next == cold.current.epoch,
+            cold.current.began == .lost
+        {
+            return try report(
+                EpochBump.Result(record: cold.current, salvaged: 0, differing: []), wasThere: true)
+        }
+        let plan = try await survey(cold)
+        let bump = EpochBump(
+            cold, plan, way, acceptedLoss: invocation[Parameters.acceptLoss],
+            settings: Composition.settings(configuration))
+        let result = try await bump.run { count in
+            if !isJSON { try? surroundings.errors.line("salvaged \(Quantity.count(count)) records") }
+        }
+        return try report(result, wasThere: false)
+    }
+
+    private func report(_ result: EpochBump.Result, wasThere: Bool) throws -> ExitCode {
+        let record = result.record
+        if isJSON {
+            try surroundings.output.json([
+                "epoch": .integer(Int64(record.epoch.number)), "log": .text(record.log.place),
+                "end": .text(of: record.parentEnd?.position.description), "reason": .text(record.reason),
+                "salvaged": .integer(Int64(result.salvaged)), "differing": .array(result.differing.map(\.json)),
+                "wasThere": .bool(wasThere),
+            ])
+            return .success
+        }
+        let output = surroundings.output
+        try output.line(
+            (wasThere ? "epoch \(record.epoch) was begun already" : "epoch \(record.epoch) begins")
+                + ": \(record.log.place), behind \(record.parentEnd?.position.description ?? "nothing") (\(record.reason))"
+        )
+        if result.salvaged > 0 {
+            try output.line("salvaged: \(Quantity.count(result.salvaged)) records, with their ids")
+        }
+        for submission in result.differing {
+            try output.line(
+                "  \(submission.id) had \(submission.outcome?.description ?? "?") at \(submission.position) and came out "
+                    + "differently")
+        }
+        try output.line(
+            "now change on every node, in the section log: epoch: \(record.epoch) (or delete the line), and start the nodes"
+        )
+        return .success
+    }
+
+    // MARK: salvage
+
+    func salvage() async throws -> ExitCode {
+        let (cold, _) = try cold()
+        let salvage = try LateSalvage(cold, invocation[Parameters.endedEpoch].flatMap { Epoch($0) })
+        let items = try await salvage.list()
+        let missing = items.filter { $0.decided == nil }
+        if isJSON {
+            for item in items { try surroundings.output.json(item.json) }
+        } else {
+            var table = Table([
+                .init("position"), .init("id", .left), .init("the database knows it as", .left),
+            ])
+            table.rows = items.map { item in
+                [
+                    item.submission.position.description, item.submission.id.description,
+                    item.decided.map { "\($0.outcome) at \($0.position)" } ?? "nothing: it can be applied",
+                ]
+            }
+            try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+            try surroundings.output.line(
+                "epoch \(salvage.epoch.epoch) holds \(items.count) submissions behind its end, \(missing.count) of them "
+                    + "nowhere else")
+        }
+        guard invocation[Parameters.apply], !missing.isEmpty else {
+            if !missing.isEmpty, !isJSON {
+                try surroundings.output.line("next: varve epoch salvage --apply --config \(configurationPath)")
+            }
+            return .success
+        }
+        let applied = try await salvage.apply(items)
+        try surroundings.errors.line("applied \(applied.count) of them again, with their ids")
+        return .success
+    }
+}
+
+extension EpochOverview.Entry {
+    fileprivate var json: Value {
+        [
+            "epoch": .integer(Int64(record.epoch.number)), "began": .text(record.began.description),
+            "log": ["kind": .text(record.log.kind.description), "topic": .text(record.log.topic)],
+            "end": .text(of: end?.description), "unindexedLost": unindexedLost.map { .integer(Int64($0)) } ?? .null,
+            "covered": .bool(isCovered), "mayBeDeleted": .bool(mayBeDeleted), "why": .text(reason),
+            "nodes": .array(nodes.map { .text($0) }),
+        ]
+    }
+}
+
+extension EpochPlan.Submission {
+    fileprivate var json: Value {
+        [
+            "id": .text(id.description), "position": .text(position.description),
+            "outcome": .text(of: outcome?.description),
+        ]
+    }
+}
+
+extension LateSalvage.Item {
+    fileprivate var json: Value {
+        [
+            "id": .text(submission.id.description), "position": .text(submission.position.description),
+            "decided": .text(of: decided?.outcome.description),
+            "decidedAt": .text(of: decided?.position.description),
+        ]
+    }
+}
+
+extension EpochPlan {
+    fileprivate var json: Value {
+        var fields: [Value.Field] = [
+            .init("database", .text(database.uuidText)), .init("epoch", .integer(Int64(epoch.number))),
+            .init("log", .text(log.place)), .init("digest", .text(digest)),
+            .init("safe", .text(safe.position.description)),
+            .init("block", safe.block.map { .integer(Int64($0.value)) } ?? .null),
+            .init("recoverable", .text(recoverable.description)), .init("rest", .text(restName)),
+            .init("submissions", .array(submissions.map(\.json))),
+            .init("gone", gone.map { .integer($0.records) } ?? .integer(0)), .init("certain", .bool(isCertain)),
+            .init("alive", .array(peers.filter(\.isAlive).map { .text($0.node) })),
+        ]
+        if let reason = restReason { fields.append(.init("reason", .text(reason.description))) }
+        return .object(fields)
+    }
+
+    private var restName: String {
+        switch rest {
+        case .none: "none"
+        case .whole: "whole"
+        case .broken: "broken"
+        case .sealed: "sealed"
+        }
+    }
+
+    private var restReason: VarveError? {
+        switch rest {
+        case .none(let error), .broken(_, let error): error
+        case .whole, .sealed: nil
+        }
+    }
+
+    fileprivate func lines(_ path: String) -> [String] {
+        var lines = [
+            "epoch \(epoch), \(log.place)",
+            "safe         everything up to \(safe.position)"
+                + (safe.block.map { ", in blocks up to \($0)" } ?? " (no block yet)"),
+        ]
+        switch rest {
+        case .none(let error): lines.append("recoverable  nothing more: \(error.code): \(error.message)")
+        case .whole(let piece, let end):
+            lines.append(
+                piece.submissions.isEmpty
+                    ? "recoverable  the log is whole up to \(end.position); no transaction stands behind the blocks"
+                    : "recoverable  \(Quantity.count(piece.submissions.count)) transactions up to \(end.position), from the log "
+                        + "itself, which is whole")
+        case .broken(let piece, let error):
+            lines.append(
+                "recoverable  \(Quantity.count(piece.submissions.count)) transactions up to "
+                    + "\(piece.last?.description ?? "nothing"), each by itself: \(error.code)")
+        case .sealed(let position, let seal):
+            lines.append(
+                "sealed       at \(position), goes on in \(seal.log.place): start the nodes, they cross by themselves")
+        }
+        if let gone {
+            lines.append(
+                "known lost   up to \(gone.records) records behind \(gone.from), up to \(gone.to): nodes had applied them, "
+                    + "nothing holds them")
+        } else {
+            lines.append("known lost   nothing")
+        }
+        lines.append(
+            "unknown      "
+                + (isCertain
+                    ? "nothing: every node said where it stopped"
+                    : "what was acknowledged behind \(seen), in the seconds before the nodes ended"))
+        let alive = peers.filter(\.isAlive).map(\.node)
+        if !alive.isEmpty { lines.append("alive        \(alive.joined(separator: " ")): stop all nodes first") }
+        lines.append("digest       \(digest)")
+        if case .sealed = rest { return lines }
+        lines.append("next, best first:")
+        if case .whole = rest {
+            lines.append(
+                "  varve epoch bump --splice --config \(path)     keeps the old log and reads its rest in place")
+        }
+        if !submissions.isEmpty {
+            lines.append(
+                "  varve epoch bump --salvage --config \(path)    appends the rest to the new log, with its ids")
+        }
+        lines.append(
+            "  varve epoch bump --drop --accept-loss \(digest) --config \(path)"
+                + (submissions.isEmpty ? "" : "    gives up \(submissions.count) transactions"))
+        return lines
+    }
+}

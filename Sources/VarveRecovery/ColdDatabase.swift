@@ -1,0 +1,85 @@
+/// A storage directory and the places of its logs, looked at with no node running.
+
+package import VarveCore
+package import VarveIndexing
+package import VarveLog
+package import VarveModel
+package import VarveStorage
+
+package struct ColdDatabase: Sendable {
+    package let store: BlockStore
+    package let places: LogPlaces
+    package let database: DatabaseID
+    package let epochs: [BlockStore.StoredEpoch]
+    package let loading: DatabaseLoading
+
+    /// Throws `STORAGE_MISSING` when the storage holds no database, `CHAIN_BROKEN`, `BLOCK_CORRUPT`.
+    package init(_ store: BlockStore, _ places: LogPlaces) throws(VarveError) {
+        self.store = store
+        self.places = places
+        epochs = try store.epochRecords()
+        guard let format = try store.readFormat(), !epochs.isEmpty else {
+            throw VarveError(
+                .storageMissing, "the storage holds no database yet. Nothing was changed",
+                next: "check storage.path in the configuration, and that it is mounted")
+        }
+        database = format.database
+        loading = try DatabaseLoading(store, epochs, database: format.database)
+    }
+
+    package var current: EpochRecord { epochs[epochs.count - 1].record }
+
+    /// The log that a record names; nil when it is gone. Throws `LOG_UNREACHABLE` when no configured connection leads there.
+    package func open(_ record: EpochRecord) async throws(VarveError) -> (any Log)? {
+        guard let provider = try await places.provider(for: record.log, of: record.epoch) else {
+            throw VarveError(
+                .logUnreachable, "the configuration names no place where \(record.log.place) is",
+                next: "name it in the section log, or under clusters there")
+        }
+        guard try await provider.probe(record.epoch) == .present else { return nil }
+        return try await provider.open(record.epoch)
+    }
+
+    /// The other nodes, watched until each is known to be alive or not.
+    package func watchPeers() async throws(VarveError) -> [Liveness.Peer] {
+        let start = ContinuousClock.now
+        var liveness = Liveness(own: "")
+        while true {
+            liveness.observe(
+                try store.heartbeats(), now: Int64((ContinuousClock.now - start) / .milliseconds(1)))
+            if liveness.isDecided { return liveness.peers }
+            do {
+                try await Task.sleep(for: .milliseconds(500))
+            } catch {
+                throw VarveError(.notReady, "interrupted while nodes were watched. Nothing was changed")
+            }
+        }
+    }
+}
+
+/// A machine that reads a log as a node would, and what came of each submission.
+struct Replay {
+    var machine: NodeMachine
+    var blocks: BlockSet
+    var piece = EpochPlan.Piece()
+    var damage: (Offset, String)?
+
+    /// False when nothing behind the batch may be read: a seal, damage, a record of a later version.
+    mutating func apply(_ entries: ArraySlice<LogEntry>) throws(VarveError) -> Bool {
+        let before = machine.applied
+        let records = entries.map { NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes) }
+        for effect in try machine.step(.records(machine.epoch, records), reading: blocks) {
+            switch effect {
+            case .decided(let decision) where decision.position > before ?? .zero:
+                piece.submissions.append(
+                    EpochPlan.Submission(id: decision.id, position: decision.position, outcome: decision.outcome))
+            case .damaged(let offset, let reason): damage = (offset, reason)
+            case .stopped(let error): throw error
+            default: break
+            }
+        }
+        piece.records += entries.count { Position(machine.epoch, $0.offset) <= machine.applied ?? .zero }
+        piece.last = machine.applied
+        return machine.ending == nil && damage == nil
+    }
+}

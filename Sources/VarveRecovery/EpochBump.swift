@@ -1,0 +1,113 @@
+/// Begins the next epoch without a seal: what the plan keeps is kept, what it gives up is stated in the record for ever.
+///
+/// In this order: the new log with its genesis; salvaged records; the epoch record, published once, which is the effect.
+/// Broken off anywhere before the last, it is repeated by running it again: genesis and records are found and not written
+/// twice.
+
+package import VarveCore
+internal import VarveIndexing
+internal import VarveLog
+package import VarveModel
+internal import VarveStorage
+
+package struct EpochBump: Sendable {
+    let cold: ColdDatabase
+    let plan: EpochPlan
+    let way: EpochPlan.Way
+    let acceptedLoss: String?
+    /// For a database that has no block yet.
+    let settings: Settings
+
+    package init(
+        _ cold: ColdDatabase, _ plan: EpochPlan, _ way: EpochPlan.Way, acceptedLoss: String?, settings: Settings
+    ) {
+        self.cold = cold
+        self.plan = plan
+        self.way = way
+        self.acceptedLoss = acceptedLoss
+        self.settings = settings
+    }
+
+    package struct Result: Sendable {
+        package var record: EpochRecord
+        package var salvaged: Int
+        /// Submissions that came out differently in the new epoch than in the old one.
+        package var differing: [EpochPlan.Submission]
+
+        package init(record: EpochRecord, salvaged: Int, differing: [EpochPlan.Submission]) {
+            self.record = record
+            self.salvaged = salvaged
+            self.differing = differing
+        }
+    }
+
+    /// - Parameter progress: told how many records were salvaged so far.
+    package func run(progress: (Int) -> Void = { _ in }) async throws(VarveError) -> Result {
+        if let refusal = plan.refusal(way, acceptedLoss: acceptedLoss) { throw refusal }
+        guard let next = plan.epoch.next, let parent = cold.epochs.last, let parentGenesis = plan.log.genesis else {
+            throw VarveError(.epochAhead, "epoch \(plan.epoch) is the last there can be. Nothing was changed")
+        }
+        let end = plan.end(by: way)
+        let start = EpochStart(
+            database: cold.database, epoch: next, began: .lost,
+            settings: cold.loading.newest?.settings ?? settings,
+            parent: Genesis.Parent(genesis: parentGenesis, end: end))
+        let reference = try await start.begin(at: cold.places.primary)
+        var salvaged = Salvage.Applied()
+        if way == .salvage, !plan.submissions.isEmpty {
+            salvaged = try await salvage(reference, next, end, progress)
+        }
+        let record = EpochRecord(
+            epoch: next, parent: parent.digest, began: .lost, log: reference, parentEnd: end,
+            reason: reason(salvaged))
+        if case .different = try cold.store.publishEpochRecord(record) {
+            let other = try cold.store.epochRecord(next)?.record
+            throw VarveError(
+                .planStale,
+                "epoch \(next) was begun by somebody else meanwhile: \(other?.began.description ?? "otherwise"), behind "
+                    + "\(other?.parentEnd?.position.description ?? "?") (\(other?.reason ?? "")). That one counts",
+                next: "varve epoch status --config node.yaml")
+        }
+        return Result(record: record, salvaged: salvaged.count, differing: salvaged.differing)
+    }
+
+    /// What stands in the record: the way, and what is known to be lost by it.
+    private func reason(_ salvaged: Salvage.Applied) -> String {
+        let lost = plan.lost(by: way)
+        var text = "\(way.rawValue): \(lost.submissions.count) transactions given up"
+        if lost.records > 0 { text += ", up to \(lost.records) records that nothing held" }
+        if let acceptedLoss { text += ", plan \(acceptedLoss)" }
+        return text
+    }
+
+    private func salvage(
+        _ reference: LogReference, _ next: Epoch, _ end: ParentEnd, _ progress: (Int) -> Void
+    ) async throws(VarveError) -> Salvage.Applied {
+        guard let source = try await cold.open(cold.current) else { throw StartUp.missing(cold.current) }
+        do throws(VarveError) {
+            let target = try await cold.places.primary.open(next)
+            do throws(VarveError) {
+                let loaded = try cold.loading.load(settings: settings, genesis: nil)
+                var machine = loaded.machine
+                for case .stopped(let error) in try machine.step(
+                    .enter(next, reference.genesis ?? .zero, end), reading: loaded.blocks)
+                {
+                    throw error
+                }
+                var replay = Replay(machine: machine, blocks: loaded.blocks)
+                let applied = try await Salvage.apply(
+                    plan.submissions, from: source, of: cold.current, database: cold.database, to: target,
+                    beginningAt: reference.genesisOffset ?? .zero, &replay, progress)
+                await target.close()
+                await source.close()
+                return applied
+            } catch {
+                await target.close()
+                throw error
+            }
+        } catch {
+            await source.close()
+            throw error
+        }
+    }
+}

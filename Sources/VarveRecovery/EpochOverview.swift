@@ -1,0 +1,55 @@
+/// The epochs of a storage: how each began and ended, who has crossed into which, which logs may be deleted.
+
+package import VarveCore
+internal import VarveIndexing
+package import VarveModel
+internal import VarveStorage
+
+package struct EpochOverview: Sendable {
+    package struct Entry: Sendable {
+        package var record: EpochRecord
+        /// nil for the present epoch.
+        package var end: Position?
+        /// Whether a block covers the end: nothing of the log is needed any more.
+        package var isCovered: Bool
+        /// What is known to be lost with its end; nil when it cannot be counted.
+        package var unindexedLost: Int?
+        /// Whether its log may be deleted, and why or why not.
+        package var mayBeDeleted: Bool
+        package var reason: String
+        /// Nodes whose last heartbeat was of this epoch.
+        package var nodes: [String]
+    }
+
+    package let entries: [Entry]
+    package let newest: Manifest?
+
+    package init(_ cold: ColdDatabase) throws(VarveError) {
+        let records = cold.epochs.map(\.record)
+        let newest = cold.loading.newest
+        self.newest = newest
+        let heartbeats = try cold.store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes) }
+        entries = records.enumerated().map { index, record in
+            let next = index + 1 < records.count ? records[index + 1] : nil
+            let nodes = heartbeats.filter { $0.epoch == record.epoch }.map(\.node).sorted()
+            guard let next, let end = next.parentEnd else {
+                return Entry(
+                    record: record, end: nil, isCovered: false, unindexedLost: nil, mayBeDeleted: false,
+                    reason: "it is in use", nodes: nodes)
+            }
+            let isCovered = end.block.map { block in newest.map { $0.number >= block } ?? false } ?? true
+            let (mayBeDeleted, reason) = Self.judge(next, isCovered, end)
+            return Entry(
+                record: record, end: end.position, isCovered: isCovered, unindexedLost: next.unindexedLost,
+                mayBeDeleted: mayBeDeleted, reason: reason, nodes: nodes)
+        }
+    }
+
+    private static func judge(_ next: EpochRecord, _ isCovered: Bool, _ end: ParentEnd) -> (Bool, String) {
+        guard isCovered else { return (false, "no block reaches its end \(end.position) yet") }
+        guard next.began == .sealed || next.unindexedLost == 0 else {
+            return (false, "what it holds behind \(end.position) can still be salvaged; after that, yes")
+        }
+        return (true, "blocks hold everything up to its end \(end.position)")
+    }
+}

@@ -1,0 +1,112 @@
+/// What is there: storage, what is left of the newest epoch's log, and what its nodes last said.
+
+package import VarveCore
+internal import VarveIndexing
+internal import VarveLog
+package import VarveModel
+internal import VarveStorage
+
+package struct EpochSurvey: Sendable {
+    let cold: ColdDatabase
+
+    package init(_ cold: ColdDatabase) { self.cold = cold }
+
+    /// Reads the old log twice as long as other nodes are watched: one that still grows is in use.
+    package func plan() async throws(VarveError) -> EpochPlan {
+        guard cold.loading.index == cold.epochs.count - 1,
+            let safe = StartUp.end(of: cold.current, newest: cold.loading.newest)
+        else {
+            throw VarveError(
+                .epochAhead,
+                "epoch \(cold.loading.current.epoch) ended at "
+                    + "\(cold.loading.successor?.parentEnd?.position ?? .zero), and no block reaches that end yet. Nothing was "
+                    + "changed",
+                next: "start the nodes: they read it to its end and go on")
+        }
+        let before = await end()
+        let peers = try await cold.watchPeers()
+        let rest = await rest()
+        if let before, let after = await end(), after != before {
+            throw VarveError(
+                .planStale,
+                "the log of epoch \(cold.current.epoch) grows (its end was \(before), now \(after)): somebody writes to it. "
+                    + "Nothing was changed",
+                next: "stop all nodes, then ask again")
+        }
+        return EpochPlan(
+            database: cold.database, epoch: cold.current.epoch, log: cold.current.log, safe: safe, rest: rest,
+            peers: peers.compactMap { peer in
+                guard let heartbeat = peer.heartbeat, heartbeat.epoch == cold.current.epoch else { return nil }
+                return EpochPlan.Peer(
+                    node: peer.node, isAlive: peer.verdict == .live, applied: heartbeat.applied,
+                    wasStopped: heartbeat.stopped != nil)
+            })
+    }
+
+    private func end() async -> Offset? {
+        guard let log = try? await cold.open(cold.current) else { return nil }
+        let range = try? await log.range()
+        await log.close()
+        return range?.upperBound
+    }
+
+    private func rest() async -> EpochPlan.Rest {
+        do throws(VarveError) {
+            guard let log = try await cold.open(cold.current) else { return .none(StartUp.missing(cold.current)) }
+            do throws(VarveError) {
+                let rest = try await rest(of: log)
+                await log.close()
+                return rest
+            } catch {
+                await log.close()
+                throw error
+            }
+        } catch {
+            return .none(error)
+        }
+    }
+
+    private func rest(of log: any Log) async throws(VarveError) -> EpochPlan.Rest {
+        let proof = LogProof(log, cold.current, database: cold.database, newest: cold.loading.newest)
+        let proved: LogProof.Result
+        do throws(VarveError) {
+            proved = try await proof.prove(mayAppend: false)
+        } catch {
+            guard error.code == .logGap else { throw error }
+            // The log is ours by its tag; its records are no continuation, but each is a whole submission.
+            return .broken(try await raw(log), error)
+        }
+        let loaded = try cold.loading.load(settings: Settings(), genesis: proved.genesis)
+        var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
+        let end = try await log.range().upperBound
+        try await log.forEachBatch(from: proved.next, to: end) { (entries) throws(VarveError) in
+            try replay.apply(entries)
+        }
+        if let ending = replay.machine.ending, let seal = ending.seal {
+            return .sealed(at: ending.end.position, seal)
+        }
+        // Before the genesis was applied the machine stands at the parent's end: nothing of the epoch is kept.
+        return .whole(
+            replay.piece, end: replay.machine.applied == nil ? loaded.machine.endHere : replay.machine.endHere)
+    }
+
+    private func raw(_ log: any Log) async throws(VarveError) -> EpochPlan.Piece {
+        var piece = EpochPlan.Piece()
+        let range = try await log.range()
+        let tag = LogTag(database: cold.database, genesis: cold.current.log.genesis ?? .zero)
+        try await log.forEachBatch(from: range.lowerBound, to: range.upperBound) { (entries) throws(VarveError) in
+            for entry in entries {
+                guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { continue }
+                let position = Position(cold.current.epoch, entry.offset)
+                piece.records += 1
+                piece.last = position
+                if record.header.type == .transaction || record.header.type == .cancel {
+                    piece.submissions.append(
+                        EpochPlan.Submission(id: record.header.id, position: position, outcome: nil))
+                }
+            }
+            return true
+        }
+        return piece
+    }
+}

@@ -1,0 +1,119 @@
+/// Applies again what stands in an ended epoch's log and was not taken over, with its ids: so nothing is applied twice.
+///
+/// What had committed or aborted is submitted again, in the old order; what was cancelled or had expired is cancelled, so
+/// that no answer once given is contradicted. Ids that the new log holds already are left out.
+
+package import VarveCore
+internal import VarveIndexing
+internal import VarveLog
+package import VarveModel
+internal import VarveStorage
+
+package enum Salvage {
+    package struct Applied: Sendable {
+        package var count = 0
+        package var differing: [EpochPlan.Submission] = []
+    }
+
+    /// Records that are appended at once.
+    private static let batchRecordsMax = 4_096
+    private static let batchBytesMax = 8 * 1024 * 1024
+
+    /// - Parameters:
+    ///   - wanted: which of the source's submissions, with what they came to there.
+    ///   - replay: stands before `beginningAt` in the target; reads all of it.
+    static func apply(
+        _ wanted: [EpochPlan.Submission], from source: any Log, of record: EpochRecord, database: DatabaseID,
+        to target: any Log, beginningAt start: Offset, _ replay: inout Replay, _ progress: (Int) -> Void
+    ) async throws(VarveError) -> Applied {
+        guard let first = wanted.first, let last = wanted.last else { return Applied() }
+        var next = try await readBack(target, from: start, &replay)
+        var there = Set(replay.piece.submissions.map(\.id))
+        let outcomes = Dictionary(wanted.map { ($0.position, $0.outcome) }, uniquingKeysWith: { a, _ in a })
+        let tag = LogTag(database: database, genesis: record.log.genesis ?? .zero)
+        var applied = Applied()
+        var batch: [Record] = []
+        var bytes = 0
+        let tail = try await source.tail(from: first.position.offset)
+        reading: while let read = try await tail.next() {
+            for entry in read.entries {
+                if entry.offset > last.position.offset { break reading }
+                let position = Position(record.epoch, entry.offset)
+                guard let known = outcomes[position], case .record(var old) = Record.decode(entry.bytes, tag: tag),
+                    there.insert(old.header.id).inserted
+                else { continue }
+                switch known {
+                case .cancelled, .expired:
+                    old.header.type = .cancel
+                    old.payload = Bytes()
+                case .committed, .aborted, nil: break
+                }
+                // The expiry was in the old log's time, and it has been kept: the answer stands.
+                old.header.expiresAt = 0
+                batch.append(old)
+                bytes += old.payload.count
+                if batch.count >= batchRecordsMax || bytes >= batchBytesMax {
+                    next = try await append(batch, to: target, from: next, &replay)
+                    applied.count += batch.count
+                    progress(applied.count)
+                    (batch, bytes) = ([], 0)
+                }
+            }
+            if let end = read.entries.last, end.offset >= last.position.offset { break }
+        }
+        await tail.close()
+        if !batch.isEmpty {
+            _ = try await append(batch, to: target, from: next, &replay)
+            applied.count += batch.count
+            progress(applied.count)
+        }
+        let now = Dictionary(replay.piece.submissions.map { ($0.id, $0.outcome) }, uniquingKeysWith: { a, _ in a })
+        applied.differing = wanted.filter { submission in
+            guard let then = submission.outcome, let outcome = now[submission.id], let outcome else { return false }
+            return outcome != then && !(then == .expired && outcome == .cancelled)
+        }
+        return applied
+    }
+
+    /// Appends records with the target's tag and the position that was read so far, and reads them back.
+    private static func append(
+        _ records: [Record], to target: any Log, from next: Offset, _ replay: inout Replay
+    ) async throws(VarveError) -> Offset {
+        let machine = replay.machine
+        let encoded = records.map { old -> Bytes in
+            var record = old
+            record.header.logTag = machine.tag
+            record.header.observed = machine.applied ?? .zero
+            record.header.inputChain = machine.inputChain.value.first.high.byteSwapped
+            record.header.effectChain = machine.effectChain.value.high.byteSwapped
+            record.header.writer = 0
+            record.header.writerSequence = 0
+            return record.encoded()
+        }
+        for result in await target.append(encoded) {
+            switch result {
+            case .stored: break
+            case .refused(let error): throw error
+            case .unknown(let error):
+                throw VarveError(
+                    .unknownOutcome,
+                    "the new log did not answer while records were salvaged (\(error.message)). What is there already is "
+                        + "found again and not written twice",
+                    next: "the same command once more")
+            }
+        }
+        return try await readBack(target, from: next, &replay)
+    }
+
+    private static func readBack(
+        _ target: any Log, from start: Offset, _ replay: inout Replay
+    ) async throws(VarveError) -> Offset {
+        let end = try await target.range().upperBound
+        var copy = replay
+        try await target.forEachBatch(from: start, to: end) { (entries) throws(VarveError) in
+            try copy.apply(entries)
+        }
+        replay = copy
+        return end
+    }
+}

@@ -1,0 +1,291 @@
+import Foundation
+import Testing
+import VarveCore
+import VarveIndexing
+import VarveLog
+import VarveModel
+import VarveNode
+import VarveRecovery
+import VarveStorage
+
+/// A database on a local log, and its log broken in some way.
+struct Scene {
+    let path: String
+    var log: String { "\(path)/log" }
+
+    static func with(_ body: (Scene) async throws -> Void) async throws {
+        var generator = SystemRandomNumberGenerator()
+        let path = "\(NSTemporaryDirectory())/varve-bump-\(Bytes16.random(using: &generator))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try await body(Scene(path: path))
+    }
+
+    func configuration(epoch: Int? = nil) -> Configuration {
+        Configuration(
+            log: .local(LocalLogConfiguration(path: log, epoch: epoch)), storage: .local(path: "\(path)/storage"))
+    }
+
+    func withNode(epoch: Int? = nil, _ body: (Node) async throws -> Void) async throws {
+        let node = try await Node.start(configuration(epoch: epoch))
+        do {
+            try await body(node)
+        } catch {
+            await node.stop()
+            throw error
+        }
+        await node.stop()
+    }
+
+    func cold() throws -> ColdDatabase {
+        var generator = SystemRandomNumberGenerator()
+        let store = BlockStore(
+            try DirectoryObjectStore(path: "\(path)/storage", node: "reader", nonce: generator.next()))
+        return try ColdDatabase(store, LogPlaces(LocalLogProvider(path: log)))
+    }
+
+    func plan() async throws -> EpochPlan { try await EpochSurvey(try cold()).plan() }
+
+    func bump(_ way: EpochPlan.Way, accepting digest: String? = nil) async throws -> EpochBump.Result {
+        let cold = try cold()
+        let plan = try await EpochSurvey(cold).plan()
+        return try await EpochBump(cold, plan, way, acceptedLoss: digest, settings: Settings()).run()
+    }
+
+    func refusal(_ way: EpochPlan.Way, accepting digest: String? = nil) async throws -> ErrorCode? {
+        do {
+            _ = try await bump(way, accepting: digest)
+            return nil
+        } catch let error as VarveError {
+            return error.code
+        }
+    }
+
+    /// A block with `a`, and `b` and `c` in the log only; c's id.
+    func fill() async throws -> SubmissionID {
+        var id: SubmissionID?
+        try await withNode { (node: Node) async throws in
+            try await node.submit(.put(into: "t", ["_id": "a", "n": 1]))
+            _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            try await node.submit(.put(into: "t", ["_id": "b", "n": 2]))
+            id = SubmissionID(high: 4, low: 4)
+            try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id)
+        }
+        return try #require(id)
+    }
+}
+
+extension Node {
+    func document(_ table: String, _ id: String) async throws -> Value? {
+        let view = try await read(ReadOptions())
+        guard let row = try view.get(try TableName(table), Key(id)!), let document = row.document else { return nil }
+        return try Document(document).value()
+    }
+
+    @discardableResult
+    func decided(_ transaction: Transaction, id: SubmissionID? = nil) async throws -> Decision {
+        guard case .decided(let decision) = try await submit(transaction, SubmitOptions(id: id)) else {
+            throw VarveError(.internal, "pending")
+        }
+        return decision
+    }
+}
+
+@Suite struct BumpTests {
+    @Test func thePlanSaysWhatIsSafeAndWhatTheLogStillHolds() async throws {
+        try await Scene.with { scene in
+            let id = try await scene.fill()
+            let plan = try await scene.plan()
+            #expect(plan.safe.block == .first)
+            #expect(plan.submissions.count == 2)
+            #expect(plan.submissions.last?.id == id)
+            #expect(plan.submissions.allSatisfy { $0.outcome == .committed })
+            #expect(plan.recoverable > plan.safe.position)
+            #expect(plan.gone == nil)
+            #expect(try await scene.plan().digest == plan.digest)
+        }
+    }
+
+    @Test func droppingNeedsTheDigestOfWhatIsFoundNow() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let digest = try await scene.plan().digest
+            #expect(try await scene.refusal(.drop) == .planStale)
+            try await scene.withNode { try await $0.submit(.put(into: "t", ["_id": "d"])) }
+            #expect(try await scene.refusal(.drop, accepting: digest) == .planStale)
+            #expect(try scene.cold().epochs.count == 1)
+            let now = try await scene.plan().digest
+            let result = try await scene.bump(.drop, accepting: now)
+            #expect(result.record.unindexedLost == 3)
+            try await scene.withNode(epoch: 1) { (node: Node) async throws in
+                #expect(try await node.document("t", "a") == ["n": 1])
+                #expect(try await node.document("t", "b") == nil)
+                try await node.submit(.put(into: "t", ["_id": "e"]))
+            }
+        }
+    }
+
+    @Test func salvagingKeepsEverythingWithItsIdsOnce() async throws {
+        try await Scene.with { scene in
+            let id = try await scene.fill()
+            let result = try await scene.bump(.salvage)
+            #expect(result.salvaged == 2)
+            #expect(result.differing.isEmpty)
+            #expect(result.record.unindexedLost == 0)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(node.status().epoch == Epoch(1))
+                #expect(try await node.document("t", "b") == ["n": 2])
+                let before = node.status().standing?.token.position
+                let again = try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id)
+                #expect(again.outcome == .committed)
+                #expect(again.position.epoch == Epoch(1))
+                #expect(before.map { $0 >= again.position } == true)
+            }
+        }
+    }
+
+    @Test func aBumpBrokenOffAfterSalvagingIsCompletedByRunningItAgain() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.salvage)
+            // The record was not published: the last step is missing.
+            try FileManager.default.removeItem(atPath: "\(scene.path)/storage/epochs/e0001.cbor")
+            let result = try await scene.bump(.salvage)
+            #expect(result.salvaged == 0)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "c") == ["n": 3])
+                #expect(try node.transactions(since: .zero, limit: 100).decisions.count == 3)
+            }
+        }
+    }
+
+    @Test func aLogThatIsGoneCanOnlyBeDropped() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            try FileManager.default.removeItem(atPath: scene.log)
+            let plan = try await scene.plan()
+            guard case .none(let reason) = plan.rest else {
+                Issue.record("something was found")
+                return
+            }
+            #expect(reason.code == .logMissing)
+            #expect(try await scene.refusal(.splice) == .planStale)
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            _ = try await scene.bump(.drop, accepting: plan.digest)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "a") == ["n": 1])
+            }
+        }
+    }
+
+    @Test func aGenesisOfAnotherEndIsNotTakenOver() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.salvage)
+            try FileManager.default.removeItem(atPath: "\(scene.path)/storage/epochs/e0001.cbor")
+            try await scene.withNode(epoch: 0) { (node: Node) async throws in
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            #expect(try await scene.refusal(.splice) == .targetUnfit)
+            #expect(try scene.cold().epochs.count == 1)
+        }
+    }
+
+    @Test func aLivingNodeOfTheOldEpochIsNamed() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let store = try scene.cold().store
+            let beating = Task {
+                var heartbeat = Heartbeat(node: "node-9", processStart: 1)
+                while !Task.isCancelled {
+                    heartbeat.counter += 1
+                    try store.objects.overwrite(BlockStore.heartbeatName("node-9"), heartbeat.encoded())
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try await scene.refusal(.salvage) == .epochAhead)
+            beating.cancel()
+        }
+    }
+
+    @Test func whatANodeHadAppliedAndNothingHoldsIsKnownLost() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let cold = try scene.cold()
+            let end = try await scene.plan().recoverable
+            var heartbeat = Heartbeat(node: "node-9", processStart: 1)
+            let beyond = Position(end.epoch, Offset(end.offset.value + 7))
+            (heartbeat.applied, heartbeat.stopped) = (beyond, beyond)
+            try cold.store.objects.overwrite(BlockStore.heartbeatName("node-9"), heartbeat.encoded())
+            let plan = try await scene.plan()
+            #expect(plan.gone?.records == 7)
+            #expect(plan.isCertain)
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            #expect(try await scene.bump(.salvage, accepting: plan.digest).record.unindexedLost == nil)
+        }
+    }
+
+    @Test func theLoserOfTwoBumpsIsTold() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let cold = try scene.cold()
+            let plan = try await EpochSurvey(cold).plan()
+            _ = try await EpochBump(cold, plan, .salvage, acceptedLoss: nil, settings: Settings()).run()
+            let other = EpochBump(cold, plan, .drop, acceptedLoss: plan.digest, settings: Settings())
+            await #expect(throws: VarveError.self) { try await other.run() }
+            #expect(try scene.cold().current.reason.hasPrefix("salvage"))
+        }
+    }
+
+    @Test func whatWasDroppedIsSalvagedLaterOnce() async throws {
+        try await Scene.with { scene in
+            let id = try await scene.fill()
+            _ = try await scene.bump(.drop, accepting: try await scene.plan().digest)
+            try await scene.withNode { (node: Node) async throws in
+                try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id)
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            let salvage = try LateSalvage(try scene.cold(), nil)
+            let items = try await salvage.list()
+            #expect(items.count == 2)
+            #expect(items.map { $0.decided != nil } == [false, true])
+            #expect(try await salvage.apply(items).count == 1)
+            #expect(try await LateSalvage(try scene.cold(), nil).list().allSatisfy { $0.decided != nil })
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "b") == ["n": 2])
+            }
+        }
+    }
+
+    @Test func theOverviewSaysWhatMayBeDeleted() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.salvage)
+            let overview = try EpochOverview(try scene.cold())
+            #expect(overview.entries.map(\.record.began) == [.initial, .lost])
+            #expect(overview.entries.map(\.mayBeDeleted) == [true, false])
+            #expect(overview.entries[0].end == overview.newest?.last)
+        }
+    }
+
+    @Test func aMissingOrAlteredEpochRecordBreaksTheChain() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.salvage)
+            let name = "\(scene.path)/storage/epochs/e0000.cbor"
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: name))
+            try FileManager.default.removeItem(atPath: name)
+            #expect(throws: VarveError.self) { try scene.cold() }
+            var record = try EpochRecord.decode(Bytes(Array(bytes)))
+            record.reason = "altered"
+            try Data(record.encoded().withUnsafeBytes { Array($0) }).write(to: URL(fileURLWithPath: name))
+            do {
+                try await scene.withNode { _ in }
+                Issue.record("started on a broken chain")
+            } catch let error as VarveError {
+                #expect(error.code == .chainBroken)
+            }
+        }
+    }
+}
