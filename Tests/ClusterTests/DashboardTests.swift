@@ -27,6 +27,7 @@ struct DashboardTests {
             try await browser.wait(for: "document.body.dataset.query === 'done'")
             #expect(try browser.evaluate("document.getElementById('state').textContent") == "ready")
             #expect(try browser.evaluate("document.getElementById('node').textContent") == "n1")
+            #expect(try browser.evaluate("document.getElementById('nodes').textContent").hasPrefix("n1ready0-"))
             let shown = try browser.evaluate("document.querySelector('#resultBody td').textContent")
             #expect(shown.contains("<b>Ada</b>"))
             #expect(try browser.evaluate("document.querySelectorAll('img, td b').length") == "0")

@@ -73,6 +73,9 @@ enum Dashboard {
         </svg><div id="rateSub" class="sub"></div></section>
         </div>
         </div>
+        <section class="card"><h2>Nodes</h2><div class="scroll"><table>
+        <thead><tr><th>node<th>state<th>applied<th class="num">newest block<th>heartbeat<th>address<th>version</tr></thead>
+        <tbody id="nodes"></tbody></table></div></section>
         <section class="card"><h2>Query</h2>
         <form id="ask">
         <textarea id="sql" spellcheck="false" aria-label="SQL" placeholder="SELECT … FROM … LIMIT 50"></textarea>

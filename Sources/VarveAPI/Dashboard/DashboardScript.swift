@@ -115,6 +115,22 @@ let dashboardScript = #"""
         + ' · identity ' + s.log.identity : '–');
       set('chains', a ? 'input ' + a.inputChain + ' · effect ' + a.effectChain : '–');
       if (a) sample(a.position);
+      showNodes(s);
+    }
+
+    // This node as it is, the others as their heartbeats in storage told this one some seconds ago.
+    function showNodes(s) {
+      const own = { node: s.node, state: s.state, applied: s.applied && s.applied.position, version: s.version,
+        block: s.adopted && s.adopted.block };
+      const nodes = [own, ...(s.peers || [])];
+      rows('nodes', nodes.map(n => {
+        const pill = el('td');
+        pill.append(el('span', n.state, 'pill ' + n.state));
+        if (n.error) pill.append(el('code', n.error));
+        return [el('td', n.node), pill, el('td', n.applied || '–'), el('td', n.block ?? '–', 'num'),
+          el('td', n === own ? 'now, this page' : 'changed ' + span(n.silentMs / 1000) + ' ago'),
+          el('td', n.address || ''), el('td', n.version || '')];
+      }), '');
     }
 
     function shape(name, attributes, title) {

@@ -18,8 +18,10 @@ let dashboardStyle = #"""
     .push{margin-left:auto;color:var(--dim);font-size:13px}
     .pill{display:inline-block;padding:2px 12px;border-radius:99px;border:1px solid currentColor;font-size:13px;
     font-weight:600;color:var(--dim)}
-    .pill.ready{color:var(--good)}.pill.starting,.pill.degraded{color:var(--warn)}
-    .pill.stopped,.pill.unreachable{color:var(--bad)}
+    .pill.ready,.pill.live{color:var(--good)}
+    .pill.starting,.pill.degraded,.pill.watching{color:var(--warn)}
+    .pill.stopped,.pill.unreachable,.pill.silent{color:var(--bad)}
+    td .pill{padding:0 9px;margin-right:8px}
     .note{border:1px solid var(--line);border-left:4px solid var(--warn);background:var(--card);border-radius:8px;
     padding:10px 16px;margin-top:16px;overflow-wrap:anywhere}
     .note.bad{border-left-color:var(--bad)}
