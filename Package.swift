@@ -128,6 +128,9 @@ let package = Package(
                 "VarveQuery", "VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel", "VarveTelemetry",
             ]),
         tests("VarveCoreTests", ["VarveCore", "VarveModel"]),
+        tests(
+            "VarveIndexingTests",
+            ["VarveIndexing", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),

@@ -15,6 +15,13 @@ extension API {
             node: status.node, version: status.version, database: status.database?.uuidText,
             state: StatusAnswer.State(rawValue: status.state.rawValue) ?? .starting,
             error: status.error.map { Problem($0) }, warnings: status.warnings, epoch: status.epoch)
+        answer.peers = node.peers().map { peer in
+            let said = peer.heartbeat
+            return StatusAnswer.Peer(
+                node: peer.node, state: StatusAnswer.Peer.State(rawValue: peer.state.rawValue) ?? .watching,
+                silentMilliseconds: Int(clamping: peer.unchangedMs), epoch: said?.epoch, applied: said?.applied,
+                block: said?.adopted?.number, version: said?.version, address: said?.address, error: said?.trouble)
+        }
         guard let standing = status.standing else { return answer }
         let position = standing.token.position
         if let log = status.log {

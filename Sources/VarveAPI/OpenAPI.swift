@@ -505,5 +505,21 @@ package let openAPIDocument = """
             frozenBlocks: {type: integer}
             rpo: {type: [object, "null"]}
             lag: {type: [object, "null"]}
+            peers:
+              type: array
+              description: The other nodes, as their files in storage show them to this one.
+              items:
+                type: object
+                required: [node, state, silentMs]
+                properties:
+                  node: {type: string}
+                  state: {enum: [watching, live, silent, stopped]}
+                  silentMs: {type: integer}
+                  epoch: {type: [integer, "null"]}
+                  applied: {type: [string, "null"]}
+                  block: {type: [integer, "null"]}
+                  version: {type: [string, "null"]}
+                  address: {type: [string, "null"]}
+                  error: {type: [string, "null"]}
 
     """

@@ -14,7 +14,8 @@ package import VarveModel
 package struct Publication: Sendable {
     /// Node of rank r waits r times this before it claims.
     package static let rankMs: Int64 = 500
-    /// How often a node that waits looks whether the block has been published.
+    /// How often a node that waits looks whether the block has been published: soon at first, then twice a second.
+    package static let firstLookMs: Int64 = 50
     package static let lookMs: Int64 = 500
     /// A claimant that makes no progress for this long, as the observer sees it, is overtaken.
     package static let takeoverMs: Int64 = 3_000
@@ -45,6 +46,8 @@ package struct Publication: Sendable {
         package var without: UInt64 = 0
         /// Files compared by encoding them again.
         package var compared: UInt64 = 0
+
+        package init() {}
     }
 
     package enum Input: Sendable {
@@ -124,6 +127,8 @@ package struct Publication: Sendable {
     /// When this node may claim.
     private var turn: Int64 = 0
     private var lookedAt: Int64 = 0
+    /// Looks since waiting began, for their distance.
+    private var looks = 0
     /// A look before going on with the phase is under way.
     private var isLooking = false
     /// Files that are durable in storage, by table.
@@ -183,16 +188,15 @@ package struct Publication: Sendable {
             // What an earlier process of this node claimed, nobody writes any more.
             if let owner, owner.node == claim.node { return claim(attempt + 1, now) }
             counters.lost += 1
-            phase = .watching(Watched(attempt: attempt, owner: owner, progress: progress, since: now))
-            return [.wait(until: now + Self.lookMs)]
+            looks = 0
+            return watch(Watched(attempt: attempt, owner: owner, progress: progress, since: now), now)
         case (.watching(var watched), .standing(let attempt, let owner, let progress)):
             if attempt != watched.attempt || owner != watched.owner || progress != watched.progress {
                 watched = Watched(attempt: attempt, owner: owner, progress: progress, since: now)
             } else if now - watched.since >= Self.takeoverMs {
                 return claim(attempt + 1, now)
             }
-            phase = .watching(watched)
-            return [.wait(until: now + Self.lookMs)]
+            return watch(watched, now)
         case (.writing(let table), .file(let file)):
             files[block.draft.tables[table].name] = file.map { [$0] } ?? []
             failedSyncs = 0
@@ -216,6 +220,16 @@ package struct Publication: Sendable {
         }
     }
 
+    private mutating func watch(_ watched: Watched, _ now: Int64) -> [Effect] {
+        phase = .watching(watched)
+        return [.wait(until: min(nextLook(now), max(now + 1, watched.since + Self.takeoverMs)))]
+    }
+
+    private mutating func nextLook(_ now: Int64) -> Int64 {
+        looks += 1
+        return now + min(Self.lookMs, Self.firstLookMs << Int64(min(looks - 1, 8)))
+    }
+
     private mutating func look(_ now: Int64) -> [Effect] {
         isLooking = true
         lookedAt = now
@@ -226,7 +240,7 @@ package struct Publication: Sendable {
     private mutating func goOn(_ now: Int64) -> [Effect] {
         switch phase {
         case .waiting:
-            guard now >= turn else { return [.wait(until: min(turn, now + Self.lookMs))] }
+            guard now >= turn else { return [.wait(until: min(turn, nextLook(now)))] }
             return claim(0, now)
         case .watching(let watched): return [.watch(attempt: watched.attempt)]
         case .writing(let table):

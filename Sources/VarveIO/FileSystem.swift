@@ -172,6 +172,12 @@ package enum FileSystem {
         }
     }
 
+    /// Where this process may leave what nobody else needs: `TMPDIR`, or `/tmp`.
+    package static var temporaryDirectory: String {
+        guard let value = getenv("TMPDIR"), value.pointee != 0 else { return "/tmp" }
+        return String(cString: value)
+    }
+
     /// Bytes that this process may still write on the file system of `path`.
     package static func freeBytes(at path: String) throws(IOError) -> Int {
         var status = statvfs()

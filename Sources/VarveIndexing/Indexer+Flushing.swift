@@ -1,42 +1,25 @@
-/// The flusher: writes frozen blocks, publishes them once, adopts what stands in storage; and the idle rule.
+/// The flusher: carries out what `Publication` decides for the oldest frozen block; and the idle rule.
 
 internal import Dispatch
 internal import Synchronization
 internal import VarveCore
 internal import VarveLog
 internal import VarveModel
-internal import VarveTelemetry
 internal import VarveStorage
+internal import VarveTelemetry
 
 extension Indexer {
     /// Waits for cuts and brings the oldest frozen block into storage, one after the other.
     func flushLoop() async {
         await withTaskCancellationHandler {
             while !Task.isCancelled && stopped == nil {
-                guard
-                    let (block, previous) = state.withLock({ state in
-                        state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
-                    })
-                else {
-                    await flushSignal.wait()
-                    continue
+                let oldest = state.withLock { state in
+                    state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
                 }
-                do throws(VarveError) {
-                    let stored = try await onDisk { () throws(VarveError) in
-                        try self.publish(block, after: previous)
-                    }
-                    let (manifest, digest) = (stored.manifest, stored.digest)
-                    let adopted = AdoptedBlock(manifest, digest, in: store)
-                    for effect in try stepAndPublish(.published(manifest, digest), adopting: adopted) {
-                        switch effect {
-                        case .adopted: await adoptedBlock(manifest)
-                        case .stopped(let error): stop(error)
-                        default: break
-                        }
-                    }
-                    published.withLock { $0.trouble = nil }
-                } catch {
-                    await flushFailed(error, block)
+                if let (block, previous) = oldest {
+                    await publish(block, after: previous)
+                } else {
+                    await flushSignal.wait()
                 }
             }
         } onCancel: {
@@ -44,35 +27,115 @@ extension Indexer {
         }
     }
 
-    /// Puts one block into storage, or finds it there. Runs on a thread that may block.
-    private func publish(
-        _ block: FrozenBlock, after previous: Digest
-    ) throws(VarveError) -> BlockStore.StoredManifest {
-        if let found = try store.manifest(epoch, block.number) { return found }
-        var files: [TableName: [Manifest.File]] = [:]
-        for table in block.draft.tables {
-            let rows = block.rows(of: table.name)
-            guard !rows.isEmpty else { continue }
-            let encoded = try BlockFileWriter.encode(table: table.name, block: block.number, rows: rows)
-            // A node that was faster has written the same bytes: the name says so.
-            if try store.objects.size(of: encoded.file.name) != encoded.file.size {
+    /// Steps a publication until the block is adopted or the node goes no further.
+    private func publish(_ block: FrozenBlock, after previous: Digest) async {
+        var publication = Publication(block, previous: previous, as: presence.claim)
+        var effects = publication.step(.begin(others: presence.candidates), now: now)
+        while !effects.isEmpty {
+            var input: Publication.Input?
+            for effect in effects {
+                if Task.isCancelled || stopped != nil { return }
+                switch effect {
+                case .trouble(let error): noteTrouble(error, block)
+                case .wait(let until):
+                    try? await Task.sleep(for: .milliseconds(max(0, until - now)))
+                    input = .woke
+                case .adopt(let manifest, let digest, let isOurs):
+                    if isOurs { counters.published.add(1, ordering: .relaxed) }
+                    await adopt(manifest, digest, block)
+                case .superseded: stop(supersededError)
+                case .stop(let error): stop(error, over: block, published: nil)
+                default: input = await onDisk(effect, block)
+                }
+            }
+            counters.note(publication.counters)
+            guard let input else { break }
+            effects = publication.step(input, now: now)
+        }
+        counters.end(publication.counters)
+        if publication.holdsClaim {
+            // Nobody needs them once the manifest is there; left behind, they cost an entry of a directory.
+            _ = try? await onDisk(flushQueue) { () throws(VarveError) in
+                try self.store.removeClaims(self.epoch, block.number)
+            }
+        }
+        // Letting go of a whole block takes a while: on a thread that nobody waits for, after everyone else let go of it.
+        flushQueue.asyncAfter(deadline: .now() + .milliseconds(100)) { withExtendedLifetime(block) {} }
+    }
+
+    /// Carries out what has to wait for storage.
+    private func onDisk(_ effect: Publication.Effect, _ block: FrozenBlock) async -> Publication.Input {
+        do throws(VarveError) {
+            return try await onDisk(flushQueue) { () throws(VarveError) in try self.perform(effect, block) }
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    private func perform(_ effect: Publication.Effect, _ block: FrozenBlock) throws(VarveError) -> Publication.Input {
+        switch effect {
+        case .look:
+            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
+            // Whoever put it may not have come to making its name durable, and this node's log may be cut on its word.
+            try store.objects.persist(BlockStore.manifestName(epoch, block.number))
+            return .manifest(found.manifest, found.digest)
+        case .claim(let attempt):
+            let name = BlockStore.claimName(epoch, block.number, attempt)
+            switch try store.objects.putIfAbsent(name, presence.claim.encoded()) {
+            case .created, .identical: return .claimed
+            case .different: return try standing(block, attempt)
+            }
+        case .watch(let attempt): return try standing(block, attempt)
+        case .write(let table):
+            guard let encoded = try encode(table, of: block) else { return .file(nil) }
+            if try store.objects.size(of: encoded.file.name) == encoded.file.size {
+                // A node that was faster has written the same bytes: the name says so.
+                try store.objects.persist(encoded.file.name)
+            } else {
                 try store.publishFile(encoded)
                 counters.bytesWritten.add(encoded.file.size, ordering: .relaxed)
             }
-            files[table.name] = [encoded.file]
+            return .file(encoded.file)
+        case .compare(let table): return .file(try encode(table, of: block)?.file)
+        case .checkEpoch: return try hasSuccessor() ? .epochEnded : .epochStands
+        case .put(let manifest):
+            if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
+            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
+            return .manifest(found.manifest, found.digest)
+        case .wait, .adopt, .trouble, .superseded, .stop:
+            throw VarveError(.internal, "\(effect) does not wait for storage")
         }
-        let manifest = block.manifest(previous: previous, files: files)
-        switch try store.publishManifest(manifest) {
-        case .created:
-            counters.published.add(1, ordering: .relaxed)
-            return BlockStore.StoredManifest(manifest)
-        case .identical: return BlockStore.StoredManifest(manifest)
-        case .different:
-            guard let found = try store.manifest(epoch, block.number) else {
-                throw VarveError(
-                    .blockCorrupt, "the manifest of block \(block.number) cannot be read", next: "varve blocks list")
+    }
+
+    private func standing(_ block: FrozenBlock, _ attempt: Int) throws(VarveError) -> Publication.Input {
+        guard let newest = try store.newestClaim(epoch, block.number) else {
+            return .standing(attempt: attempt, nil, progress: 0)
+        }
+        guard let owner = try? Claim.decode(newest.bytes) else {
+            return .standing(attempt: newest.attempt, nil, progress: 0)
+        }
+        return .standing(attempt: newest.attempt, owner, progress: try store.objects.progress(of: owner.node))
+    }
+
+    private func encode(_ table: TableName, of block: FrozenBlock) throws(VarveError) -> EncodedBlockFile? {
+        let rows = block.rows(of: table)
+        return rows.isEmpty ? nil : try BlockFileWriter.encode(table: table, block: block.number, rows: rows)
+    }
+
+    /// Hands the published manifest to the machine, which compares; equal → the files take the frozen block's place.
+    private func adopt(_ manifest: Manifest, _ digest: Digest, _ block: FrozenBlock) async {
+        do throws(VarveError) {
+            let adopted = AdoptedBlock(manifest, digest, in: store)
+            for effect in try stepAndPublish(.published(manifest, digest), adopting: adopted) {
+                switch effect {
+                case .adopted: await adoptedBlock(manifest)
+                case .stopped(let error): stop(error, over: block, published: manifest)
+                default: break
+                }
             }
-            return found
+            published.withLock { $0.trouble = nil }
+        } catch {
+            stop(error)
         }
     }
 
@@ -90,75 +153,64 @@ extension Indexer {
         if isDurableStore { await log.trim(below: manifest.last.offset.next) }
     }
 
-    private func flushFailed(_ error: VarveError, _ block: FrozenBlock) async {
-        switch error.code {
-        case .storageFull, .storageUnreachable, .storageDenied:
-            let isNew = published.withLock { published in
-                defer { published.trouble = error }
-                return published.trouble?.code != error.code
-            }
-            if isNew {
-                logger.error(
-                    "block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue])
-            }
-            try? await Task.sleep(for: .seconds(1))
-        default: stop(error)
+    private func noteTrouble(_ error: VarveError, _ block: FrozenBlock) {
+        let isNew = published.withLock { published in
+            defer { published.trouble = error }
+            return published.trouble?.code != error.code
         }
+        guard isNew else { return }
+        logger.error("block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue])
     }
 
-    /// Runs blocking work on a thread of its own.
-    private func onDisk<R: Sendable>(
-        _ body: @escaping @Sendable () throws(VarveError) -> R
-    ) async throws(VarveError) -> R {
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<R, VarveError>, Never>) in
-            diskQueue.async {
-                do throws(VarveError) {
-                    continuation.resume(returning: .success(try body()))
-                } catch {
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-        }
-        return try result.get()
+    /// Stops; over a divergence only after what proves it is kept.
+    private func stop(_ error: VarveError, over block: FrozenBlock, published: Manifest?) {
+        guard error.code == .divergence else { return stop(error) }
+        let standing = published ?? (try? store.manifest(epoch, block.number))?.manifest
+        var error = error
+        let place = options.keepEvidence(
+            DivergenceEvidence(
+                node: presence.node, error: error, own: block.draft, published: standing, token: snapshot.token))
+        if let place { error.message += ". Evidence is kept in \(place). See docs/runbooks/divergence.md" }
+        stop(error)
     }
 
     // MARK: Keeping house
 
-    /// Lets waits expire, and asks for a flush when the log is idle: so the last record of an idle log is a cut.
+    /// Lets waits expire.
     func keepHouse() async {
-        var generator = SystemRandomNumberGenerator()
-        let jitter = Double.random(in: 0...1, using: &generator)
-        var askedFor: BlockNumber?
-        var ticks = 0
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
-            let now = ContinuousClock.now
-            waiters.expire(at: now)
-            positions.expire(at: now)
-            adoptions.expire(at: now)
-            ticks += 1
-            guard ticks.isMultiple(of: 20), isReady, let since = published.withLock({ $0.openSince }) else { continue }
-            let (open, transactions) = state.withLock {
-                ($0.machine.open.number, $0.machine.open.counts.transactions)
+            let instant = ContinuousClock.now
+            waiters.expire(at: instant)
+            positions.expire(at: instant)
+            adoptions.expire(at: instant)
+        }
+    }
+
+    /// Asks for a flush when the log is idle: so the last record of an idle log is a cut.
+    func askWhenIdle() async {
+        var generator = SystemRandomNumberGenerator()
+        var rule = IdleRule(
+            retentionMs: options.logRetentionMs, share: Double.random(in: 0...1, using: &generator))
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            guard isReady else { continue }
+            let (open, counts, flushMs) = state.withLock {
+                ($0.machine.open.number, $0.machine.open.counts, $0.machine.settings.flushDurationMs)
             }
-            let age = now - since
-            let isDue =
-                transactions > 0 && age > options.flushDuration + .seconds(30 * jitter)
-                || age > options.idleFlush + options.idleFlush / 6 * jitter
-            guard isDue, askedFor != open else { continue }
-            askedFor = open
+            let asked = rule.look(
+                open: open, records: counts.records, transactions: counts.transactions, flushDurationMs: flushMs,
+                now: now)
+            guard asked != nil else { continue }
             do throws(VarveError) {
-                _ = try await flush(until: now + .seconds(30), awaitAdoption: false)
+                _ = try await flush(until: .now + .milliseconds(IdleRule.answerMs), awaitAdoption: false)
             } catch {
-                askedFor = nil
+                rule.refused()
                 logger.warning("an idle block was not flushed: \(error)", metadata: ["code": error.code.rawValue])
             }
         }
     }
 }
-
-private let diskQueue = DispatchQueue(label: "varve.flusher")
 
 extension FrozenBlock {
     /// A table's versions as block rows: by key, newest first.

@@ -1,13 +1,14 @@
 /// The shell that runs a `NodeMachine` against a log and a store.
 ///
-/// Five loops, children of `run()`: *consume* reads the log and steps the machine; *append* hands what this node submits
-/// to the log; *flush* writes frozen blocks and adopts published ones; *watch* proves that the log is still the same one;
-/// *keep house* lets waits expire and asks for a flush when the log is idle. All waiting is here, all deciding in the
-/// machine.
+/// Loops, children of `run()`: *consume* reads the log and steps the machine; *append* hands what this node submits to the
+/// log; *flush* brings frozen blocks into storage and adopts published ones; *watch* proves that the log is still the same
+/// one; *presence* writes the heartbeat and looks at others'; *keep house* lets waits expire and asks for a flush when the
+/// log is idle. All waiting is here, all deciding in the core.
 ///
 /// Order of publication: a batch is applied, the snapshot is replaced, only then whoever waits is told. So whoever has an
 /// answer reads its own write.
 
+internal import Dispatch
 internal import Synchronization
 internal import VarveCore
 package import VarveLog
@@ -22,23 +23,27 @@ package final class Indexer: Sendable {
         /// Most bytes of this log that may stand before an adopted position: nil unless the log itself forgets (embedded
         /// broker).
         package var unadoptedBytesMax: UInt64?
-        /// A quiet block with any record at all is flushed after this long.
-        package var idleFlush: Duration
-        package var flushDuration: Duration
         /// How long a readable log may owe a report before its records are given up and resolved.
         package var reportPatienceMs = ReportPatience.defaultMilliseconds
+        /// How long the log keeps records; nil for ever.
+        package var logRetentionMs: Int64?
+        /// How often the heartbeat is written, and the next epoch looked for; others' are looked at twice as often.
+        package var heartbeatMs: Int64 = 10_000
+        /// Keeps what proves a divergence; returns where.
+        package var keepEvidence: @Sendable (DivergenceEvidence) -> String?
         /// Told how long the log took to report on each batch of appends.
         package var onAppend: @Sendable (Duration) -> Void
 
         package init(
-            frozenBytesMax: UInt64, unadoptedBytesMax: UInt64? = nil, idleFlush: Duration = .seconds(3600),
-            flushDuration: Duration = .seconds(4 * 3600), onAppend: @escaping @Sendable (Duration) -> Void = { _ in }
+            frozenBytesMax: UInt64, unadoptedBytesMax: UInt64? = nil, logRetentionMs: Int64? = nil,
+            onAppend: @escaping @Sendable (Duration) -> Void = { _ in },
+            keepEvidence: @escaping @Sendable (DivergenceEvidence) -> String? = { _ in nil }
         ) {
             self.onAppend = onAppend
             self.frozenBytesMax = frozenBytesMax
             self.unadoptedBytesMax = unadoptedBytesMax
-            self.idleFlush = idleFlush
-            self.flushDuration = flushDuration
+            self.logRetentionMs = logRetentionMs
+            self.keepEvidence = keepEvidence
         }
     }
 
@@ -98,8 +103,19 @@ package final class Indexer: Sendable {
     let writer: UInt64
     let sequence = Atomic<UInt64>(0)
     let counters = IndexerCounters()
+    package let presence: Presence
+    let startedAt = ContinuousClock.now
+    /// Blocking work of the flusher, and of the heartbeat, which must not wait for a block to be written.
+    let flushQueue = DispatchQueue(label: "varve.flusher")
+    let presenceQueue = DispatchQueue(label: "varve.presence")
+    private let fatal = Mutex<VarveError?>(nil)
 
-    package init(_ opened: OpenedDatabase, isDurableStore: Bool, options: Options, logger: Logger) {
+    /// - Parameter presence: nil for a node that shares its store with nobody.
+    package init(
+        _ opened: OpenedDatabase, presence: Presence? = nil, isDurableStore: Bool, options: Options, logger: Logger
+    ) {
+        self.presence =
+            presence ?? Presence(store: opened.store, node: "node", version: "", address: nil, wallClockMs: 0)
         log = opened.log
         store = opened.store
         epoch = opened.epoch
@@ -118,29 +134,45 @@ package final class Indexer: Sendable {
                 logEnd: opened.next, next: opened.next))
     }
 
-    /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads.
+    /// What ended `run()` by itself: another process has taken this node's id.
+    package var endedBy: VarveError? { fatal.withLock { $0 } }
+
+    /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads; only one whose id
+    /// was taken by another process ends (`endedBy`).
     package func run() async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.consume() }
-            group.addTask { await self.appendLoop() }
-            group.addTask { await self.flushLoop() }
-            group.addTask { await self.watchIdentity() }
-            group.addTask { await self.watchEnd() }
-            group.addTask { await self.watchReports() }
-            group.addTask { await self.keepHouse() }
+        await withTaskGroup(of: VarveError?.self) { group in
+            for loop in [consume, appendLoop, flushLoop, watchIdentity, watchEnd, watchReports, keepHouse, askWhenIdle]
+            {
+                group.addTask {
+                    await loop()
+                    return nil
+                }
+            }
+            group.addTask { await self.stayPresent() }
             group.addTask {
                 // An append waits as long as a broker is away: closing the log is what ends it.
                 while (try? await Task.sleep(for: .seconds(3600))) != nil {}
                 self.end()
+                // Whatever a loop waits for: nobody lets waits expire any more.
+                self.closeWaiters()
                 await self.log.close()
+                return nil
             }
-            await group.waitForAll()
+            for await error in group {
+                guard let error else { continue }
+                fatal.withLock { $0 = error }
+                group.cancelAll()
+            }
         }
         queue.close()
+        closeWaiters()
+        await log.close()
+    }
+
+    private func closeWaiters() {
         waiters.close()
         positions.close()
         adoptions.close()
-        await log.close()
     }
 
     package var snapshot: Snapshot { published.withLock { $0.snapshot } }
@@ -166,9 +198,7 @@ package final class Indexer: Sendable {
         }
         guard isFirst else { return }
         logger.error("stopped: \(error)", metadata: ["code": error.code.rawValue])
-        waiters.close()
-        positions.close()
-        adoptions.close()
+        closeWaiters()
         flushSignal.notify()
     }
 

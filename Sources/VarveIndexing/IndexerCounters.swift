@@ -13,6 +13,29 @@ final class IndexerCounters: Sendable {
     let published = Atomic<UInt64>(0)
     let adopted = Atomic<UInt64>(0)
     let bytesWritten = Atomic<UInt64>(0)
+    private let claims = Mutex((ended: Publication.Counters(), current: Publication.Counters()))
+
+    /// What the publication under way has counted so far.
+    func note(_ current: Publication.Counters) { claims.withLock { $0.current = current } }
+
+    func end(_ last: Publication.Counters) {
+        claims.withLock { claims in
+            claims.ended = Self.sum(claims.ended, last)
+            claims.current = Publication.Counters()
+        }
+    }
+
+    var publication: Publication.Counters { claims.withLock { Self.sum($0.ended, $0.current) } }
+
+    private static func sum(_ a: Publication.Counters, _ b: Publication.Counters) -> Publication.Counters {
+        var sum = a
+        sum.claimed += b.claimed
+        sum.overtaken += b.overtaken
+        sum.lost += b.lost
+        sum.without += b.without
+        sum.compared += b.compared
+        return sum
+    }
 }
 
 extension Indexer {
@@ -49,6 +72,7 @@ extension Indexer {
         /// Log time, in ms, of the oldest record that no adopted block holds; a little too old while blocks are frozen. nil
         /// when there is none.
         package var unadoptedSince: Int64?
+        package var claims: Publication.Counters
 
         /// Records of the log that are not yet applied; holes count.
         package var lagRecords: Int64 { max(0, logEnd.value - (applied.map { $0.offset.value + 1 } ?? 0)) }
@@ -62,38 +86,40 @@ extension Indexer {
         package var notCheckable: UInt64
     }
 
+    // Under the lock and without a copy of the machine: a copy that lives while a record is applied makes that record
+    // copy whole tables.
     package var standing: Standing {
-        let machine = state.withLock { $0.machine }
-        let now = ContinuousClock.now
-        let seen = published.withLock { $0 }
-        var frozen = Manifest.Counts()
-        for block in machine.frozen {
-            frozen.records += block.draft.counts.records
-            frozen.transactions += block.draft.counts.transactions
-            frozen.rows += block.draft.counts.rows
-            frozen.bytes += block.draft.counts.bytes
+        let (now, seen, health) = (ContinuousClock.now, published.withLock { $0 }, log.health)
+        return state.withLock { state in
+            let machine = state.machine
+            var frozen = Manifest.Counts()
+            for block in machine.frozen {
+                frozen.records += block.draft.counts.records
+                frozen.transactions += block.draft.counts.transactions
+                frozen.rows += block.draft.counts.rows
+                frozen.bytes += block.draft.counts.bytes
+            }
+            return Standing(
+                isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble, applied: machine.applied,
+                token: machine.token, inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
+                systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
+                sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,
+                openCounts: machine.open.counts, openSince: seen.openSince.map { now - $0 },
+                sinceAdoption: seen.adoptedAt.map { now - $0 }, frozen: machine.frozen.count, frozenCounts: frozen,
+                settings: machine.settings, counters: machine.counters,
+                appended: counters.appended.load(ordering: .relaxed),
+                published: counters.published.load(ordering: .relaxed),
+                adoptedBlocks: counters.adopted.load(ordering: .relaxed),
+                bytesWritten: counters.bytesWritten.load(ordering: .relaxed),
+                identityChecks: IdentityChecks(
+                    proved: counters.identityProved.load(ordering: .relaxed),
+                    refuted: counters.identityRefuted.load(ordering: .relaxed),
+                    notCheckable: counters.identityOpen.load(ordering: .relaxed)),
+                logHealth: health,
+                // A block's first record is at most a flush duration older than its last.
+                unadoptedSince: machine.frozen.first.map {
+                    $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)
+                } ?? machine.open.first?.effectiveTime, claims: counters.publication)
         }
-        return Standing(
-            isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble, applied: machine.applied,
-            token: machine.token,
-            inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
-            systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
-            sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,
-            openCounts: machine.open.counts, openSince: seen.openSince.map { now - $0 },
-            sinceAdoption: seen.adoptedAt.map { now - $0 }, frozen: machine.frozen.count,
-            frozenCounts: frozen, settings: machine.settings, counters: machine.counters,
-            appended: counters.appended.load(ordering: .relaxed),
-            published: counters.published.load(ordering: .relaxed),
-            adoptedBlocks: counters.adopted.load(ordering: .relaxed),
-            bytesWritten: counters.bytesWritten.load(ordering: .relaxed),
-            identityChecks: IdentityChecks(
-                proved: counters.identityProved.load(ordering: .relaxed),
-                refuted: counters.identityRefuted.load(ordering: .relaxed),
-                notCheckable: counters.identityOpen.load(ordering: .relaxed)),
-            logHealth: log.health,
-            // A block's first record is at most a flush duration older than its last.
-            unadoptedSince: machine.frozen.first.map {
-                $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)
-            } ?? machine.open.first?.effectiveTime)
     }
 }

@@ -1,7 +1,7 @@
 /// What an operator asks: where the node stands, which blocks and epochs there are, cut one now.
 
 internal import Synchronization
-internal import VarveCore
+package import VarveCore
 package import VarveIndexing
 internal import VarveLog
 package import VarveModel
@@ -30,6 +30,24 @@ package struct NodeStatus: Sendable {
     package var standing: Indexer.Standing?
     package var settings: Settings?
     package var configuredSettings: Settings
+}
+
+/// Another node, as its file in `nodes/` shows it.
+package struct NodePeer: Sendable {
+    package enum State: String, Sendable, CaseIterable {
+        /// Not watched for long enough to say.
+        case watching
+        case live
+        case silent
+        case stopped
+    }
+
+    package var node: String
+    package var state: State
+    /// Since its file was last seen to change, or since this node first saw it.
+    package var unchangedMs: Int64
+    /// What it last said; nil while its file could not be read.
+    package var heartbeat: Heartbeat?
 }
 
 package struct Health: Sendable {
@@ -99,6 +117,22 @@ extension Node {
             return Health(
                 isStarted: indexer.isReady || stopped != nil, isAlive: stopped == nil, isReady: indexer.isReady,
                 error: stopped)
+        }
+    }
+
+    /// The other nodes of this database, by id. None are seen before this node serves.
+    package func peers() -> [NodePeer] {
+        guard case .running(let indexer, _) = phase.withLock({ $0 }) else { return [] }
+        return indexer.presence.peers.map { peer in
+            let state: NodePeer.State =
+                switch peer.verdict {
+                case .watching: .watching
+                case .live: .live
+                case .silent: .silent
+                case .stopped: .stopped
+                }
+            return NodePeer(
+                node: peer.node, state: state, unchangedMs: peer.unchangedMs, heartbeat: peer.heartbeat)
         }
     }
 

@@ -94,6 +94,13 @@ extension Node {
         }
     }
 
+    /// Names this process among those with the same node id; nothing else is decided by it.
+    static func wallClockMs() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+
     /// Host name and HTTP port, in the characters that an id may have.
     static func defaultID(_ configuration: Configuration) -> String {
         var name = [CChar](repeating: 0, count: 256)

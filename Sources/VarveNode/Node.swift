@@ -6,6 +6,7 @@
 
 internal import Synchronization
 internal import VarveCore
+internal import VarveIO
 internal import VarveIndexing
 package import VarveLog
 package import VarveModel
@@ -38,6 +39,8 @@ public final class Node: Sendable {
 
     let phase = Mutex(Phase.starting(nil))
     let background = Mutex<Task<Void, Never>?>(nil)
+    /// Where the HTTP server listens, for other nodes' status.
+    let address = Mutex<String?>(nil)
 
     package init(
         _ configuration: Configuration, id: String, log provider: any LogProvider, logger: Logger,
@@ -55,8 +58,8 @@ public final class Node: Sendable {
         instruments.follow(self)
     }
 
-    /// Opens and indexes until the task is cancelled. Throws the refusal that ends the node; unreachable halves are waited
-    /// for.
+    /// Opens and indexes until the task is cancelled. Throws what ends the node: a refusal at start, or that another process
+    /// has taken its id; unreachable halves are waited for.
     public func run() async throws {
         let opened: OpenedDatabase
         do throws(VarveError) {
@@ -68,18 +71,34 @@ public final class Node: Sendable {
         let settings = opened.settings
         if let warning = settingsWarning(settings) { logger.warning("\(warning)") }
         let isEmbedded = provider.isEphemeral && opened.log.reference.kind == .kafka
+        let presence = Presence(
+            store: opened.store, node: id, version: Self.version, address: address.withLock { $0 },
+            wallClockMs: Self.wallClockMs())
         let indexer = Indexer(
-            opened, isDurableStore: isDurableStore,
+            opened, presence: presence, isDurableStore: isDurableStore,
             options: Indexer.Options(
                 frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
                 unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
-                flushDuration: .milliseconds(Int64(settings.flushDurationMs)),
-                onAppend: { [histogram = instruments.appendSeconds] in histogram.observe($0) }),
+                logRetentionMs: opened.log.health.retention?.milliseconds,
+                onAppend: { [histogram = instruments.appendSeconds] in histogram.observe($0) },
+                keepEvidence: { [directory] in EvidenceKeeper.keep($0, in: directory) }),
             logger: logger)
         phase.withLock { $0 = .running(indexer, opened) }
         await indexer.run()
         logger.info("stopped at \(indexer.snapshot.position)")
+        if let error = indexer.endedBy {
+            phase.withLock { $0 = .refused(error) }
+            throw error
+        }
     }
+
+    /// Scratch and evidence of this node alone.
+    var directory: String {
+        configuration.node.directory ?? Directory.join(FileSystem.temporaryDirectory, "varve-\(id)")
+    }
+
+    /// Told before `run()`, by whoever serves HTTP for this node.
+    package func announce(address text: String) { address.withLock { $0 = text } }
 
     /// What an embedded broker may hold that no block covers: it forgets beyond about 5 MiB.
     static let embeddedUnadoptedBytesMax: UInt64 = 2 * 1024 * 1024

@@ -96,6 +96,24 @@ package struct NodeInstruments: Sendable {
                 MetricSample(Double(outcomes[Int($0.rawValue)]), labels: ["outcome": $0.description])
             }
         }
+        registry.counters(
+            "varve_claims_total", help: "Claims on blocks by outcome; of the claimed ones some overtook another node's"
+        ) { [weak node] in
+            guard let claims = node?.status().standing?.claims else { return [] }
+            return [
+                ("claimed", claims.claimed), ("overtook", claims.overtaken), ("lost", claims.lost),
+                ("without", claims.without),
+            ].map { MetricSample(Double($0.1), labels: ["outcome": $0.0]) }
+        }
+        counter("varve_blocks_compared_total", "Files of others' blocks that this node encoded again to compare") {
+            Double($0.claims.compared)
+        }
+        registry.gauges("varve_peers", help: "Other nodes by what this one sees of them") { [weak node] in
+            guard let peers = node?.peers() else { return [] }
+            return NodePeer.State.allCases.map { state in
+                MetricSample(Double(peers.count { $0.state == state }), labels: ["state": state.rawValue])
+            }
+        }
         registry.gauges("varve_warnings", help: "1 for each warning or error that holds now, by code") { [weak node] in
             guard let status = node?.status() else { return [] }
             // What a provider warns of is that the log keeps less than it could.

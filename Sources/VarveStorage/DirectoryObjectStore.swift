@@ -63,7 +63,6 @@ package final class DirectoryObjectStore: ObjectStore {
         try removeLeftOvers()
         let now = try probe()
         try removeOldLeftOvers(now)
-        makeReserve()
     }
 
     package var isShared: Bool { true }
@@ -91,6 +90,16 @@ package final class DirectoryObjectStore: ObjectStore {
     private func compare(_ name: String, _ standing: Bytes, _ wanted: Bytes) throws(IOError) -> PutOutcome {
         try Directory.sync(Directory.parent(of: file(name)))
         return standing == wanted ? .identical : .different(standing)
+    }
+
+    package func persist(_ name: String) throws(VarveError) {
+        try requireObjectName(name)
+        try io { () throws(IOError) in
+            let parent = Directory.parent(of: file(name))
+            try Directory.sync(parent)
+            // The directory itself may be as new as the name.
+            try Directory.sync(Directory.parent(of: parent))
+        }
     }
 
     package func get(_ name: String) throws(VarveError) -> Bytes? {
@@ -151,8 +160,9 @@ package final class DirectoryObjectStore: ObjectStore {
                 try put(bytes, over: name)
             } catch {
                 guard error.kind == .full, try FileSystem.remove(reserve) else { throw error }
-                try put(bytes, over: name)
+                return try put(bytes, over: name)
             }
+            makeReserve()
         }
     }
 
@@ -238,8 +248,9 @@ package final class DirectoryObjectStore: ObjectStore {
     /// Sets room aside, unless there is none: then the heartbeat has to find its own.
     private func makeReserve() {
         do throws(IOError) {
-            if try FileSystem.size(of: reserve) == Self.reserveBytes { return }
-            try Directory.create(Directory.parent(of: reserve))
+            guard try FileSystem.size(of: reserve) != Self.reserveBytes,
+                try FileSystem.freeBytes(at: path) > 8 * Self.reserveBytes
+            else { return }
             // Zeros would take no room on some file systems.
             let bytes = [UInt8](repeating: 0xa5, count: Self.reserveBytes)
             let outcome = try Bytes(bytes).withUnsafeBytes { raw throws(IOError) in

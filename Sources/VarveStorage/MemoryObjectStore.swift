@@ -23,6 +23,8 @@ package final class MemoryObjectStore: ObjectStore {
         return found == bytes ? .identical : .different(found)
     }
 
+    package func persist(_ name: String) throws(VarveError) { try requireObjectName(name) }
+
     package func get(_ name: String) throws(VarveError) -> Bytes? { try contents(name)?.bytes }
 
     package func size(of name: String) throws(VarveError) -> UInt64? { try contents(name).map { UInt64($0.count) } }

@@ -23,6 +23,9 @@ package protocol ObjectStore: Sendable {
     /// Creates `name` with `bytes`. When an object stands there already it is left alone and returned to be compared.
     func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome
 
+    /// Makes the name of an object that another node has put survive a crash, as `putIfAbsent` does for its caller.
+    func persist(_ name: String) throws(VarveError)
+
     /// The object's bytes, or nil when there is none.
     func get(_ name: String) throws(VarveError) -> Bytes?
 

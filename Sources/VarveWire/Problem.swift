@@ -79,6 +79,7 @@ package func runbook(of code: ErrorCode) -> String? {
     case .logDiverged: "docs/runbooks/log-diverged.md"
     case .logMissing: "docs/runbooks/log-lost.md"
     case .logCorrupt: "docs/runbooks/log-corrupt.md"
+    case .divergence: "docs/runbooks/divergence.md"
     case .epochStale, .epochAhead: "docs/runbooks/epoch-mismatch.md"
     default: nil
     }

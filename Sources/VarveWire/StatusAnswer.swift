@@ -85,6 +85,40 @@ package struct StatusAnswer: Sendable, Equatable {
         }
     }
 
+    /// Another node, as this one sees it by its file in storage.
+    package struct Peer: Sendable, Equatable {
+        package enum State: String, Sendable { case watching, live, silent, stopped }
+
+        package var node: String
+        package var state: State
+        /// Since its file was last seen to change.
+        package var silentMilliseconds: Int
+        /// What it last said; nil while its file could not be read.
+        package var epoch: Epoch?
+        package var applied: Position?
+        package var block: BlockNumber?
+        package var version: String?
+        /// Where it answers HTTP.
+        package var address: String?
+        /// Its error code, when it is degraded or has stopped.
+        package var error: String?
+
+        package init(
+            node: String, state: State, silentMilliseconds: Int, epoch: Epoch? = nil, applied: Position? = nil,
+            block: BlockNumber? = nil, version: String? = nil, address: String? = nil, error: String? = nil
+        ) {
+            self.node = node
+            self.state = state
+            self.silentMilliseconds = silentMilliseconds
+            self.epoch = epoch
+            self.applied = applied
+            self.block = block
+            self.version = version
+            self.address = address
+            self.error = error
+        }
+    }
+
     package var node: String
     package var version: String
     package var database: String?
@@ -101,11 +135,13 @@ package struct StatusAnswer: Sendable, Equatable {
     package var frozenBlocks: Int
     package var rpo: RPO?
     package var lag: Lag?
+    package var peers: [Peer]
 
     package init(
         node: String, version: String, database: String? = nil, state: State, error: Problem? = nil,
         warnings: [String] = [], epoch: Epoch? = nil, log: Log? = nil, applied: Applied? = nil, adopted: Adopted? = nil,
-        openBlock: OpenBlock? = nil, frozenBlocks: Int = 0, rpo: RPO? = nil, lag: Lag? = nil
+        openBlock: OpenBlock? = nil, frozenBlocks: Int = 0, rpo: RPO? = nil, lag: Lag? = nil,
+        peers: [Peer] = []
     ) {
         self.node = node
         self.version = version
@@ -121,6 +157,7 @@ package struct StatusAnswer: Sendable, Equatable {
         self.frozenBlocks = frozenBlocks
         self.rpo = rpo
         self.lag = lag
+        self.peers = peers
     }
 }
 
@@ -133,6 +170,7 @@ extension StatusAnswer {
             "log": log?.json ?? .null,
             "applied": applied?.json ?? .null, "adopted": adopted?.json ?? .null, "openBlock": openBlock?.json ?? .null,
             "frozenBlocks": .count(frozenBlocks), "rpo": rpo?.json ?? .null, "lag": lag?.json ?? .null,
+            "peers": .array(peers.map(\.json)),
         ])
     }
 
@@ -175,6 +213,7 @@ extension StatusAnswer {
         if var lag = try fields.optionalObject("lag") {
             self.lag = Lag(records: try lag.count("records"), milliseconds: try lag.count("ms"))
         }
+        for value in fields.value("peers")?.asArray ?? [] { peers.append(try Peer(json: value)) }
     }
 }
 
@@ -220,4 +259,30 @@ extension StatusAnswer.RPO {
 
 extension StatusAnswer.Lag {
     var json: Value { .fields(["records": .count(records), "ms": .count(milliseconds)]) }
+}
+
+extension StatusAnswer.Peer {
+    var json: Value {
+        .fields([
+            "node": .text(node), "state": .text(state.rawValue), "silentMs": .count(silentMilliseconds),
+            "epoch": epoch.map { .count(Int($0.number)) } ?? .null, "applied": applied.map { .text(of: $0) } ?? .null,
+            "block": block.map { .integer(Int64($0.value)) } ?? .null, "version": version.map { .text($0) } ?? .null,
+            "address": address.map { .text($0) } ?? .null, "error": error.map { .text($0) } ?? .null,
+        ])
+    }
+
+    init(json: Value) throws(VarveError) {
+        var fields = try WireFields(json, .answer)
+        self.init(
+            node: try fields.text("node"),
+            state: try fields.required("state", "a state of a peer") {
+                $0.asText.flatMap { StatusAnswer.Peer.State(rawValue: $0) }
+            },
+            silentMilliseconds: try fields.count("silentMs"),
+            epoch: try fields.optional("epoch", "an epoch") { $0.asCount.flatMap { Epoch($0) } },
+            applied: try fields.optionalPosition("applied"),
+            block: try fields.optionalCount("block").map { BlockNumber(UInt64($0)) },
+            version: try fields.optionalText("version"), address: try fields.optionalText("address"),
+            error: try fields.optionalText("error"))
+    }
 }

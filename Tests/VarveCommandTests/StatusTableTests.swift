@@ -48,4 +48,27 @@ import VarveWire
         #expect(shown(.overloaded).contains("refused"))
         #expect(shown(.nodeUnreachable).contains("http://h:1"))
     }
+
+    @Test func nodesThatWereNotAskedAreShownAsTheOthersSeeThem() {
+        var asked = [
+            StatusAnswer(node: "n1", version: "1", state: .ready), .init(node: "n2", version: "1", state: .ready),
+        ]
+        asked[0].peers = [
+            .init(node: "n2", state: .live, silentMilliseconds: 3),
+            .init(node: "n3", state: .watching, silentMilliseconds: 0),
+            .init(node: "n4", state: .silent, silentMilliseconds: 125_000, error: "STORAGE_FULL"),
+        ]
+        asked[1].peers = [
+            .init(node: "n3", state: .live, silentMilliseconds: 9_000, applied: .zero, block: .first),
+            .init(node: "n5", state: .stopped, silentMilliseconds: 1),
+        ]
+        let shown = PeerTable(asked).render(width: nil, palette: .plain).split(separator: "\n").map(String.init)
+        #expect(shown.count == 5)
+        #expect(shown[2].hasPrefix("n3") && shown[2].contains("live") && shown[2].contains("0-0"))
+        #expect(shown[3].contains("silent for 2 min 05 s, STORAGE_FULL"))
+        #expect(shown[4].contains("stopped"))
+        #expect(
+            PeerTable([asked[1]].map { _ in .init(node: "n", version: "1", state: .ready) })
+                .render(width: nil, palette: .plain).isEmpty)
+    }
 }

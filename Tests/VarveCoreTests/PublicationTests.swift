@@ -163,7 +163,7 @@ private struct Runner {
             shelf.progress += 1
             runner.advance()
         }
-        #expect(runner.now >= 1_000_000 + 40 * 500)
+        #expect(runner.now >= 1_000_000 + 30 * 500)
         #expect(shelf.written.isEmpty && shelf.claims.count == 1)
         #expect(runner.publication.counters.lost == 1)
     }

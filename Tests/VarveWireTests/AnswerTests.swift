@@ -190,7 +190,13 @@ private func reread(_ value: Value) throws -> Value { try parseJSON(value.json) 
             applied: .init(position: position, systemTime: time, inputChain: "a", effectChain: "b"),
             adopted: .init(block: BlockNumber(3), position: .zero, systemTime: time),
             openBlock: .init(number: BlockNumber(4), transactions: 9, rows: 9, bytes: 1834), frozenBlocks: 1,
-            rpo: .init(transactions: 9, seconds: 4.2), lag: .init(records: 0, milliseconds: 3))
+            rpo: .init(transactions: 9, seconds: 4.2), lag: .init(records: 0, milliseconds: 3),
+            peers: [
+                .init(
+                    node: "node-2", state: .silent, silentMilliseconds: 42_000, epoch: .first, applied: position,
+                    block: BlockNumber(3), version: "0.1.0", address: "http://node-2:8080", error: "STORAGE_FULL"),
+                .init(node: "node-3", state: .watching, silentMilliseconds: 0),
+            ])
         #expect(try StatusAnswer(json: reread(status.json)) == status)
         status = StatusAnswer(
             node: "n", version: "0.1.0", state: .starting, error: Problem(VarveError(.logUnreachable, "no broker")))

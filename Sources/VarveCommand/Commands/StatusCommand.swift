@@ -129,6 +129,8 @@ struct StatusCommand {
 
     private func table(_ standings: [Standing]) -> String {
         let rows = standings.map { StatusTable.Row(url: $0.url, result: $0.result) }
+        let peers = PeerTable(standings.compactMap { try? $0.result.get() })
         return StatusTable(rows).render(width: surroundings.width, palette: surroundings.palette)
+            + peers.render(width: surroundings.width, palette: surroundings.palette)
     }
 }

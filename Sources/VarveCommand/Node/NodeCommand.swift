@@ -42,6 +42,7 @@ struct NodeCommand {
             throw Self.failure(error)
         }
         let address = Self.url(host: configuration.http.host, port: Int(server.port))
+        node.announce(address: address)
         logger.info("node \(node.id) listens on \(address)", metadata: ["version": Node.version])
         logger.info(
             "opening log and storage",

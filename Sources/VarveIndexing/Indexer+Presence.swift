@@ -1,0 +1,116 @@
+/// Being seen and seeing: the heartbeat, who else lives, and whether the epoch still is the newest one.
+
+internal import Dispatch
+internal import VarveCore
+internal import VarveModel
+internal import VarveStorage
+internal import VarveTelemetry
+
+extension Indexer {
+    /// A gap between two ticks that says that the process was stopped for a while.
+    private static let pauseMs: Int64 = 5_000
+
+    /// Runs until the task is cancelled, then says that the node stopped. Returns what ends this process at once.
+    func stayPresent() async -> VarveError? {
+        let beatMs = options.heartbeatMs
+        var (beatAt, lookAt, epochAt, last) = (Int64(0), Int64(0), Int64(0), now)
+        var trouble: ErrorCode?
+        while !Task.isCancelled {
+            let tick = now
+            if tick - last > Self.pauseMs { epochAt = tick }
+            last = tick
+            do throws(VarveError) {
+                if tick >= epochAt {
+                    epochAt = tick + beatMs
+                    try await checkEpoch()
+                }
+                if tick >= lookAt {
+                    lookAt = tick + beatMs / 2
+                    try await onDisk(presenceQueue) { () throws(VarveError) in try self.presence.look(now: tick) }
+                }
+                if tick >= beatAt {
+                    beatAt = tick + beatMs
+                    try await onDisk(presenceQueue) { () throws(VarveError) in try self.beat(isStopping: false) }
+                }
+                trouble = nil
+            } catch {
+                if error.code == .nodeIDTaken {
+                    stop(error)
+                    return error
+                }
+                // Storage that is away is told by the flusher as soon as it matters.
+                if trouble != error.code {
+                    logger.warning(
+                        "other nodes may not see this one: \(error)", metadata: ["code": error.code.rawValue])
+                }
+                trouble = error.code
+            }
+            try? await Task.sleep(for: .milliseconds(min(1_000, beatMs / 4)))
+        }
+        // A node that stops without a word is thought to be alive for 25 s.
+        _ = try? await onDisk(presenceQueue) { () throws(VarveError) in try self.beat(isStopping: true) }
+        return nil
+    }
+
+    private func beat(isStopping: Bool) throws(VarveError) {
+        let standing = standing
+        try presence.beat { heartbeat in
+            heartbeat.epoch = epoch
+            heartbeat.applied = standing.applied
+            heartbeat.inputChain = standing.inputChain
+            heartbeat.effectChain = standing.effectChain
+            heartbeat.adopted = standing.adopted.map {
+                Heartbeat.Adopted(number: $0.number, position: $0.position)
+            }
+            heartbeat.settings = Heartbeat.digest(of: standing.settings)
+            // Every block this node has adopted may still be opened by a reader of it.
+            heartbeat.oldestBlock = standing.adopted == nil ? nil : .first
+            heartbeat.stopped = isStopping ? standing.applied : nil
+            heartbeat.trouble = (standing.stopped ?? standing.trouble)?.code.rawValue
+        }
+    }
+
+    /// Whether the epoch has a successor; then this node goes no further in it.
+    func checkEpoch() async throws(VarveError) {
+        guard stopped == nil else { return }
+        let hasEnded = try await onDisk(presenceQueue) { () throws(VarveError) in try self.hasSuccessor() }
+        if hasEnded { stop(supersededError) }
+    }
+
+    func hasSuccessor() throws(VarveError) -> Bool {
+        guard let next = epoch.next else { return false }
+        return try store.epochRecord(next) != nil
+    }
+
+    var supersededError: VarveError {
+        VarveError(
+            .epochStale,
+            "storage records an epoch after \(epoch), which this node is still in (applied up to \(snapshot.position)). It "
+                + "appends, acknowledges and publishes nothing more; reads go on. See docs/runbooks/epoch-mismatch.md",
+            next: "start this node again, without an older epoch in the section log")
+    }
+
+    /// This process's monotonic clock, in ms.
+    var now: Int64 { (ContinuousClock.now - startedAt).milliseconds }
+
+    /// Runs blocking work on a thread that may wait for a disk.
+    func onDisk<R: Sendable>(
+        _ queue: DispatchQueue, _ body: @escaping @Sendable () throws(VarveError) -> R
+    ) async throws(VarveError) -> R {
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<R, VarveError>, Never>) in
+            queue.async {
+                do throws(VarveError) {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+}
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}
