@@ -144,7 +144,10 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests(
             "ClusterTests",
-            ["RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveModel", "VarveTestSupport", "VarveWire"]),
+            [
+                "RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveHTTPClient", "VarveModel",
+                "VarveTestSupport", "VarveWire",
+            ]),
         tests(
             "VarveRecoveryTests",
             [

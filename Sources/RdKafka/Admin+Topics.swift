@@ -4,15 +4,20 @@ import CRdKafka
 extension Admin {
     /// Makes a topic with one partition and waits until the broker that answers us knows it too (the controller is ahead
     /// of it).
-    /// - Parameter replication: copies; nil is the broker's default.
+    /// - Parameters:
+    ///   - replication: copies; nil is the broker's default.
+    ///   - partitions: more than one is no log.
     /// - Throws: `topicAlreadyExists`, `invalidReplicationFactor`, `invalidConfig` (its text names the key),
     ///   `topicException` (a bad name), `topicAuthorizationFailed`, `timedOut`.
     package func createTopic(
-        _ name: String, replication: Int?, configuration: [String: String] = [:], withinMilliseconds limit: Int
+        _ name: String, replication: Int?, partitions: Int = 1, configuration: [String: String] = [:],
+        withinMilliseconds limit: Int
     ) async throws(RdKafkaError) {
         try await ask(limit) { handle, left throws(RdKafkaError) in
             var text = [CChar](repeating: 0, count: 512)
-            guard let topic = rd_kafka_NewTopic_new(name, 1, Int32(clamping: replication ?? -1), &text, text.count)
+            guard
+                let topic = rd_kafka_NewTopic_new(
+                    name, Int32(clamping: partitions), Int32(clamping: replication ?? -1), &text, text.count)
             else { throw RdKafkaError(.invalidArgument, string(text)) }
             defer { rd_kafka_NewTopic_destroy(topic) }
             for (key, value) in configuration.sorted(by: { $0.key < $1.key }) {
@@ -71,6 +76,32 @@ extension Admin {
         }
     }
 
+    /// Sets a topic's settings: those that are not given fall back to the broker's defaults.
+    package func setConfiguration(
+        ofTopic name: String, _ configuration: [String: String], withinMilliseconds limit: Int
+    ) async throws(RdKafkaError) {
+        try await ask(limit) { handle, left throws(RdKafkaError) in
+            guard let resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name) else {
+                throw RdKafkaError(.invalidArgument, name)
+            }
+            defer { rd_kafka_ConfigResource_destroy(resource) }
+            for (key, value) in configuration { _ = rd_kafka_ConfigResource_set_config(resource, key, value) }
+            try answer(handle, RD_KAFKA_ADMIN_OP_ALTERCONFIGS, left) { options, queue in
+                var resources: [OpaquePointer?] = [resource]
+                rd_kafka_AlterConfigs(handle.pointer, &resources, 1, options, queue)
+            } read: { event throws(RdKafkaError) in
+                var count = 0
+                let result = rd_kafka_event_AlterConfigs_result(event)
+                guard let found = rd_kafka_AlterConfigs_result_resources(result, &count), count == 1 else { return }
+                let code = rd_kafka_ConfigResource_error(found[0])
+                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                    throw RdKafkaError(
+                        code, rd_kafka_ConfigResource_error_string(found[0]).map { String(cString: $0) } ?? "")
+                }
+            }
+        }
+    }
+
     /// All settings of a topic in force, defaults included.
     /// - Throws: `topicAuthorizationFailed` without the right to see them, which is not the right to read the topic.
     package func configuration(
@@ -107,7 +138,7 @@ extension Admin {
 }
 
 /// Sends one administrative request and reads its answer on a queue of its own.
-private func answer(
+func answer(
     _ handle: Handle, _ operation: rd_kafka_admin_op_t, _ left: () -> Int32,
     ask: (_ options: OpaquePointer?, _ queue: OpaquePointer?) -> Void,
     read: (_ event: OpaquePointer) throws(RdKafkaError) -> Void

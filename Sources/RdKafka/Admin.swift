@@ -26,6 +26,8 @@ package final class Admin: Sendable {
         var next = 0
         var closed = false
         var lastError: RdKafkaError?
+        /// Every broker was tried in vain since the last answer.
+        var allBrokersDown = false
     }
 
     private let handle: Handle
@@ -75,9 +77,10 @@ package final class Admin: Sendable {
                     defer { rd_kafka_mem_free(handle.pointer, id) }
                     return String(cString: id)
                 }
-                // Who is not let in need not wait for the deadline.
+                // Who is not let in, or finds nobody at any address, need not wait for the deadline.
                 takeEvents()
-                if let error = lastError, error.isDenial { throw error }
+                let (error, nobody) = state.withLock { ($0.lastError, $0.allBrokersDown) }
+                if let error, nobody || error.isDenial || error.code == .ssl { throw error }
                 guard left() > 1 else { throw RdKafkaError(.timedOut) }
             }
         }
@@ -174,7 +177,10 @@ package final class Admin: Sendable {
                 do throws(RdKafkaError) {
                     let answer = try body(handle, left)
                     takeEvents()
-                    state.withLock { $0.lastError = nil }
+                    state.withLock { state in
+                        state.lastError = nil
+                        state.allBrokersDown = false
+                    }
                     continuation.resume(returning: .success(answer))
                 } catch {
                     takeEvents()
@@ -209,6 +215,7 @@ package final class Admin: Sendable {
         while let event = rd_kafka_queue_poll(handle.mainQueue, 0) {
             if let notice = handle.notice(from: event), notice.kind == .error {
                 state.withLock { state in
+                    if notice.error.code == .allBrokersDown { state.allBrokersDown = true }
                     // "All brokers are down" follows the event that says why, and must not hide it.
                     if notice.error.code != .allBrokersDown || state.lastError == nil { state.lastError = notice.error }
                 }

@@ -4,9 +4,6 @@ import VarveModel
 /// One cluster as a provider and its logs share it: checked settings, a handle for questions, the cluster's id.
 /// The handle ends with the last owner.
 final class KafkaConnection: Sendable {
-    /// Longest wait for an answer to a question.
-    static let answerMilliseconds = 5_000
-
     let settings: KafkaLogSettings
     let client: RdKafkaSettings
     let admin: Admin
@@ -30,7 +27,7 @@ final class KafkaConnection: Sendable {
         }
         self.admin = admin
         do throws(RdKafkaError) {
-            clusterID = try await admin.clusterID(withinMilliseconds: Self.answerMilliseconds)
+            clusterID = try await admin.clusterID(withinMilliseconds: settings.answerMilliseconds)
         } catch {
             admin.shutDown()
             throw KafkaFault.question(
@@ -53,20 +50,20 @@ final class KafkaConnection: Sendable {
 
     func topic(_ name: String) async throws(VarveError) -> Admin.Topic? {
         try await ask(name) { (admin) async throws(RdKafkaError) in
-            try await admin.topic(name, withinMilliseconds: Self.answerMilliseconds)
+            try await admin.topic(name, withinMilliseconds: settings.answerMilliseconds)
         }
     }
 
     func range(_ name: String) async throws(VarveError) -> Range<Int64> {
         try await ask(name) { (admin) async throws(RdKafkaError) in
-            try await admin.range(of: name, withinMilliseconds: Self.answerMilliseconds)
+            try await admin.range(of: name, withinMilliseconds: settings.answerMilliseconds)
         }
     }
 
     /// The first record in `range`; nil when there is none.
     func firstRecord(_ name: String, _ range: Range<Int64>) async throws(VarveError) -> RdKafkaRecord? {
         try await ask(name) { (admin) async throws(RdKafkaError) in
-            try await admin.read(name, range, recordsMax: 1, withinMilliseconds: Self.answerMilliseconds).first
+            try await admin.read(name, range, recordsMax: 1, withinMilliseconds: settings.answerMilliseconds).first
         }
     }
 }

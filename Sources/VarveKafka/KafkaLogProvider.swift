@@ -84,7 +84,7 @@ public final class KafkaLogProvider: LogProvider {
                     "make it with one partition and message.timestamp.type=LogAppendTime, or set autoCreateTopic: true")
         }
         let brokers = try await connection.ask(name) { (admin) async throws(RdKafkaError) in
-            try await admin.brokers(withinMilliseconds: KafkaConnection.answerMilliseconds).count
+            try await admin.brokers(withinMilliseconds: settings.answerMilliseconds).count
         }
         let replication = settings.replicationFactor ?? max(1, min(3, brokers))
         try await connection.ask(name) { (admin) async throws(RdKafkaError) in
@@ -93,7 +93,7 @@ public final class KafkaLogProvider: LogProvider {
                     name, replication: replication,
                     configuration: KafkaPreflight.configuration(
                         replication: replication, flushMilliseconds: settings.flushMilliseconds),
-                    withinMilliseconds: 3 * KafkaConnection.answerMilliseconds)
+                    withinMilliseconds: 3 * settings.answerMilliseconds)
             } catch  where error.code == .topicAlreadyExists {
                 // Another node was faster; what it made is judged when it is opened.
             }
@@ -116,7 +116,7 @@ public final class KafkaLogProvider: LogProvider {
         let configuration: [String: String]?
         do throws(RdKafkaError) {
             configuration = try await connection.admin.configuration(
-                ofTopic: name, withinMilliseconds: KafkaConnection.answerMilliseconds)
+                ofTopic: name, withinMilliseconds: settings.answerMilliseconds)
         } catch {
             guard error.code == .topicAuthorizationFailed || error.code == .clusterAuthorizationFailed else {
                 throw KafkaFault.question(error, name, at: connection.servers)

@@ -21,6 +21,8 @@ public struct KafkaLogSettings: Sendable, Equatable {
     /// How old the last proof may be that the topic is still the one that was read, when more of it is read: neither
     /// producer nor reader notices one that was deleted and made anew.
     package var identityCheckMilliseconds = 2_000
+    /// Longest wait for an answer to a question.
+    package var answerMilliseconds = 5_000
 
     public init(
         bootstrapServers: String, topic: String, autoCreateTopic: Bool = true, replicationFactor: Int? = nil,

@@ -14,19 +14,28 @@ package final class KafkaBroker: Sendable {
     private let home: String
     private let java: String
     private let directory: String
+    /// Listeners with TLS, users and certificates; nil for a broker that lets everybody in.
+    package let security: KafkaSecurity?
     private let process = Mutex<Process?>(nil)
-    private static let shared = SharedBroker()
+    private static let shared = SharedBroker(secured: false)
+    private static let sharedSecured = SharedBroker(secured: true)
 
     /// The broker that all tests of this process share, started when first asked for. Tests that kill one start their
     /// own. Throws when there is none; ask `KafkaAvailability.skipReason` before.
     package static func shared() async throws -> KafkaBroker { try await shared.get() }
 
+    /// The same for one with TLS, users and rights beside its open listener. It is always our own.
+    package static func sharedSecured() async throws -> KafkaBroker { try await sharedSecured.get() }
+
     /// A broker of one's own. `properties` go on top of the usual ones.
-    package static func start(properties: [String: String] = [:]) async throws -> KafkaBroker {
+    package static func start(
+        properties: [String: String] = [:], secured: Bool = false
+    ) async throws -> KafkaBroker {
         guard case .distribution(let home, _, let java) = KafkaAvailability.here else {
             throw KafkaFailure(KafkaAvailability.skipReasonForOwnBroker ?? "no distribution")
         }
-        let broker = try KafkaBroker(home: home, java: java, properties: properties)
+        let broker = try KafkaBroker(home: home, java: java, properties: properties, secured: secured)
+        try broker.security?.make()
         try await broker.format()
         try await broker.start()
         return broker
@@ -38,13 +47,14 @@ package final class KafkaBroker: Sendable {
         home = ""
         java = ""
         directory = ""
+        security = nil
     }
 
-    private init(home: String, java: String, properties: [String: String]) throws {
+    private init(home: String, java: String, properties: [String: String], secured: Bool) throws {
         self.home = home
         self.java = java
         isOwn = true
-        let ports = try freePorts(2)
+        let ports = try freePorts(2 + (secured ? KafkaSecurity.listenersCount : 0))
         bootstrapServers = "127.0.0.1:\(ports[0])"
         directory =
             FileManager.default.temporaryDirectory.appending(
@@ -75,6 +85,8 @@ package final class KafkaBroker: Sendable {
             "log.initial.task.delay.ms": "500",
             "log.retention.check.interval.ms": "1000",
         ]
+        security = secured ? KafkaSecurity(directory: directory, ports: Array(ports[2...])) : nil
+        if let security { security.extend(&all) }
         all.merge(properties) { _, given in given }
         let text = all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
         try Data(text.utf8).write(to: URL(filePath: directory + "/server.properties"))
@@ -146,7 +158,8 @@ package final class KafkaBroker: Sendable {
         let log = directory + "/format.log"
         let process = try launchJava(
             "kafka.tools.StorageTool",
-            ["format", "-t", "5L6g3nShT-eMCtK--X86sw", "-c", directory + "/server.properties"], log: log)
+            ["format", "-t", "5L6g3nShT-eMCtK--X86sw", "-c", directory + "/server.properties"]
+                + (security?.formatArguments ?? []), log: log)
         while process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
         guard process.terminationStatus == 0 else { throw KafkaFailure("formatting fails:\n" + tail(of: log)) }
     }
@@ -196,11 +209,15 @@ package struct KafkaFailure: Error, CustomStringConvertible {
 
 /// Starts the shared broker once, however many tests ask at once.
 private actor SharedBroker {
+    private let secured: Bool
     private var starting: Task<KafkaBroker, any Error>?
+
+    init(secured: Bool) { self.secured = secured }
 
     func get() async throws -> KafkaBroker {
         if let starting { return try await starting.value }
-        let task = Task { () async throws -> KafkaBroker in
+        let task = Task { [secured] () async throws -> KafkaBroker in
+            if secured { return try await KafkaBroker.start(secured: true) }
             switch KafkaAvailability.here {
             case .running(let servers): return KafkaBroker(running: servers)
             case .distribution: return try await KafkaBroker.start()

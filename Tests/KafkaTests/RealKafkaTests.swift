@@ -67,22 +67,129 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
         let large = Bytes((0..<log.recordBytesMax).map { UInt8(truncatingIfNeeded: $0 &* 31) })
         #expect(await log.append([Bytes("before"), large, Bytes("after")]).map(\.offset) == [0, 1, 2])
         #expect(try await tail.entries(3)[1].bytes == large)
-        #expect(await log.append([Bytes([UInt8](repeating: 0, count: large.count + 1))])[0].refusal == .oversize)
+        let tooLarge = Bytes([UInt8](repeating: 0, count: large.count + 1))
+        guard case .refused(let error) = await log.append([tooLarge])[0] else {
+            Issue.record("a record above the limit was taken")
+            return
+        }
+        #expect(error.code == .oversize)
+        #expect(error.message.contains("\(large.count + 1) bytes") && error.message.contains("(\(large.count))"))
+        // The limit was lowered since: only the broker can say so, and says it definitely.
+        try await admin.setConfiguration(
+            ofTopic: "\(name)-e0", ["max.message.bytes": "2000", "message.timestamp.type": "LogAppendTime"],
+            withinMilliseconds: 10_000)
+        let small = await log.append([Bytes([UInt8](repeating: 0, count: 5_000)), Bytes("fits")])
+        guard case .refused(let lowered) = small[0] else {
+            Issue.record("a record above the lowered limit was taken")
+            return
+        }
+        #expect(lowered.code == .oversize && lowered.message.contains("5000 bytes"))
+        #expect(try await log.range().upperBound.value <= 4)
         await finish(log, admin, name)
     }
 
-    @Test func aTopicThatIsNoLogIsRefused() async throws {
-        let (provider, admin, name) = try await provider()
-        try await admin.createTopic("\(name)-e0", replication: 1, withinMilliseconds: 10_000)
-        let mixed = await code { _ = try await provider.open(.first) }
-        #expect(mixed == .logWeak)
-        try await admin.createTopic(
-            "\(name)-e1", replication: 1,
-            configuration: ["message.timestamp.type": "LogAppendTime", "cleanup.policy": "compact"],
-            withinMilliseconds: 10_000)
-        #expect(await code { _ = try await provider.open(Epoch(1)!) } == .logWeak)
-        for epoch in 0..<2 { try await admin.deleteTopic("\(name)-e\(epoch)", withinMilliseconds: 10_000) }
+    @Test func aLimitOfTheOperatorsOwnHoldsBelowTheTopics() async throws {
+        let (log, admin, name) = try await openLog(["max.request.size": "10000"])
+        #expect(log.recordBytesMax < 10_000)
+        #expect(await log.append([Bytes([UInt8](repeating: 0, count: 10_000))])[0].refusal == .oversize)
+        #expect(await log.append([Bytes([UInt8](repeating: 0, count: log.recordBytesMax))])[0].offset == 0)
+        await finish(log, admin, name)
+    }
+
+    /// Each refusal with the nearest topic that must not be refused.
+    @Test func aTopicThatIsNoLogIsRefusedAndOneThatJustIsOpens() async throws {
+        let admin = try Admin(RdKafkaSettings(bootstrapServers: try await KafkaBroker.shared().bootstrapServers))
+        let times = ["message.timestamp.type": "LogAppendTime"]
+        // Four flush durations of 4 h are 16 h.
+        let refused: [(Int, [String: String], String)] = [
+            (2, times, "2 partitions"), (1, [:], "CreateTime"),
+            (1, times.merging(["cleanup.policy": "compact"]) { $1 }, "cleanup.policy=compact"),
+            (1, times.merging(["cleanup.policy": "compact,delete"]) { $1 }, "cleanup.policy"),
+            (1, times.merging(["retention.ms": "57599000"]) { $1 }, "four times the flush duration"),
+        ]
+        let (provider, own, name) = try await provider()
+        for (number, (partitions, settings, words)) in refused.enumerated() {
+            let topic = "\(name)-e\(number)"
+            try await admin.createTopic(
+                topic, replication: 1, partitions: partitions, configuration: settings, withinMilliseconds: 10_000)
+            let error = await #expect(throws: VarveError.self) { try await provider.open(Epoch(number)!) }
+            #expect(error?.code == .logWeak && error?.message.contains(words) == true, "\(String(describing: error))")
+            #expect(try await admin.range(of: topic, withinMilliseconds: 5_000) == 0..<0)
+        }
+        let healthy: [([String: String], [String])] = [
+            (times, ["one broker"]),
+            (times.merging(["retention.ms": "57600000"]) { $1 }, ["one broker", "less than 24 h"]),
+            (times.merging(["retention.ms": "-1"]) { $1 }, ["one broker"]),
+            (
+                times.merging(["unclean.leader.election.enable": "true"]) { $1 },
+                ["one broker", "unclean leader election"]
+            ),
+            (times.merging(["min.insync.replicas": "1"]) { $1 }, ["one broker"]),
+        ]
+        for (number, (settings, warnings)) in healthy.enumerated() {
+            let epoch = Epoch(number + 100)!
+            try await admin.createTopic(
+                "\(name)-e\(epoch)", replication: 1, configuration: settings, withinMilliseconds: 10_000)
+            await try provider.open(epoch).close()
+            #expect(provider.warnings.count == warnings.count, "\(provider.warnings)")
+            for words in warnings { #expect(provider.warnings.contains { $0.contains(words) }, "\(provider.warnings)") }
+        }
+        await own.close()
         await admin.close()
+    }
+
+    @Test func whatIsAllowedByAllowWeakLogIsWarnedOf() async throws {
+        var settings = KafkaLogSettings(
+            bootstrapServers: try await KafkaBroker.shared().bootstrapServers,
+            topic: "weak-\(UInt32.random(in: 0 ... .max))")
+        let admin = try Admin(RdKafkaSettings(bootstrapServers: settings.bootstrapServers))
+        try await admin.createTopic(
+            "\(settings.topic)-e0", replication: 1,
+            configuration: ["message.timestamp.type": "LogAppendTime", "retention.ms": "3600000"],
+            withinMilliseconds: 10_000)
+        let strict = settings
+        #expect(await code { _ = try await KafkaLogProvider(strict).open(.first) } == .logWeak)
+        settings.allowWeakLog = true
+        let lenient = KafkaLogProvider(settings)
+        let log = try await lenient.open(.first)
+        #expect(lenient.warnings.contains { $0.contains("allowed by allowWeakLog") })
+        #expect(log.health.retention == .seconds(3600))
+        await log.close()
+        await admin.close()
+    }
+
+    @Test func aTopicIsMadeOnlyWhereThatIsAllowedAndPossible() async throws {
+        let servers = try await KafkaBroker.shared().bootstrapServers
+        let name = "making-\(UInt32.random(in: 0 ... .max))"
+        var settings = KafkaLogSettings(bootstrapServers: servers, topic: name, autoCreateTopic: false)
+        let closed = KafkaLogProvider(settings)
+        let error = await #expect(throws: VarveError.self) { try await closed.create(.first) }
+        #expect(error?.code == .logMissing && error?.message.contains("autoCreateTopic is false") == true)
+        #expect(try await closed.probe(.first) == .missing)
+        settings.autoCreateTopic = true
+        settings.replicationFactor = 2
+        let two = KafkaLogProvider(settings)
+        #expect(await code { try await two.create(.first) } == .configInvalid)
+        #expect(try await two.probe(.first) == .missing)
+        settings.replicationFactor = 1
+        let one = KafkaLogProvider(settings)
+        try await one.create(.first)
+        #expect(try await closed.probe(.first) == .present)
+        // It is there: nothing is to be made, so nothing is refused.
+        try await closed.create(.first)
+    }
+
+    /// A poll is held for as long as the operator says, and a record ends it.
+    @Test func aLongPollDelaysNoRecord() async throws {
+        let (log, admin, name) = try await openLog(pollMilliseconds: 60_000)
+        let tail = try await log.tail(from: .zero)
+        for index in 0..<5 {
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(await log.append(records(index..<index + 1)).map(\.offset) == [Int64(index)])
+            // The time limit of this suite is far below five polls.
+            #expect(try await tail.entries(1).map(\.bytes) == records(index..<index + 1))
+        }
+        await finish(log, admin, name)
     }
 
     @Test func expiredRecordsAreAGapAndTheRangeSaysSo() async throws {
@@ -148,17 +255,25 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
     // MARK: support
 
     private func provider(
-        _ name: String = "varve-\(UInt32.random(in: 0 ... .max))", checkMilliseconds: Int = 2_000
+        _ name: String = "varve-\(UInt32.random(in: 0 ... .max))", checkMilliseconds: Int = 2_000,
+        pollMilliseconds: Int = 1_000, _ properties: [String: String] = [:]
     ) async throws -> (KafkaLogProvider, Admin, String) {
         let broker = try await KafkaBroker.shared()
-        var settings = KafkaLogSettings(bootstrapServers: broker.bootstrapServers, topic: name)
+        var settings = KafkaLogSettings(
+            bootstrapServers: broker.bootstrapServers, topic: name, pollMilliseconds: pollMilliseconds,
+            properties: properties.isEmpty
+                ? KafkaProperties()
+                : try KafkaProperties(map: properties, bootstrapServers: broker.bootstrapServers))
         settings.identityCheckMilliseconds = checkMilliseconds
         let admin = try Admin(RdKafkaSettings(bootstrapServers: broker.bootstrapServers))
         return (KafkaLogProvider(settings), admin, name)
     }
 
-    private func openLog(checkMilliseconds: Int = 2_000) async throws -> (any Log, Admin, String) {
-        let (provider, admin, name) = try await provider(checkMilliseconds: checkMilliseconds)
+    private func openLog(
+        _ properties: [String: String] = [:], checkMilliseconds: Int = 2_000, pollMilliseconds: Int = 1_000
+    ) async throws -> (any Log, Admin, String) {
+        let (provider, admin, name) = try await provider(
+            checkMilliseconds: checkMilliseconds, pollMilliseconds: pollMilliseconds, properties)
         try await provider.create(.first)
         return (try await provider.open(.first), admin, name)
     }
@@ -210,6 +325,9 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
         for (result, entry) in zip(results, read) {
             if let offset = result.offset { #expect(offset == entry.offset.value) }
         }
+        // Producer and tail each lost their connection at least once.
+        for _ in 0..<100 where log.health.reconnects < 2 { try await Task.sleep(for: .milliseconds(50)) }
+        #expect(log.health.reconnects >= 2)
         // The producer and the tail are as good as new.
         #expect(await log.append(records(0..<1)).map(\.offset) == [Int64(count)])
         #expect(try await tail.entries(1).map(\.offset) == [Offset(Int64(count))])

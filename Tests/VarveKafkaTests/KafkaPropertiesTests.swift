@@ -76,12 +76,16 @@ private let plainLogin =
         ("ssl.truststore.type", "BCFKS"), ("security.protocol", "SASL_SLL"), ("sasl.mechanism", "OAUTHBEARER"),
         ("sasl.mechanism", "AWS_MSK_IAM"), ("sasl.mechanism", "DIGEST-MD5"), ("plugin.library.paths", "evil.so"),
         ("no.such.property", "x"), ("linger.ms", "soon"), ("linger.ms", "99999999"), ("buffer.memory", "lots"),
-        ("ssl.endpoint.identification.algorithm", "maybe"), ("retries", "0"), ("client.id", "a\0b"),
+        ("ssl.endpoint.identification.algorithm", "maybe"), ("retries", "0"),
     ])
     func whatCannotBeHadIsRefusedByName(name: String, value: String) {
         let text = refusal([name: value])
         #expect(text.contains(name), "\(text)")
         if value.count > 4 { #expect(!text.contains(value), "\(text)") }
+    }
+
+    @Test func aValueThatCWouldCutShortIsRefused() {
+        #expect(refusal(["client.id": "a\0b"]).contains("client.id (propertiesMap): the value holds a NUL character"))
     }
 
     @Test func allThatIsWrongIsOneMessageWithNamesAndPlacesAndNoValues() throws {
