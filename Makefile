@@ -30,7 +30,7 @@ export KAFKA_DIST
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test test-compose demo bench bench-load lint format install clean setup docs
+.PHONY: help build debug test test-compose demo bench bench-load fuzz lint format install clean setup docs
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ bench: bench-load ## Every benchmark; results in .build/bench
 bench-load: build ## Loading, transactions, restart, memory: .build/bench/load.json
 	$(SWIFT) build -c release --product varve-bench $(CHECKED)
 	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench load
+
+FUZZ_INPUTS ?= 10000000
+FUZZ_SEED ?= 1
+
+fuzz: setup ## Ten million changed inputs for every decoder (FUZZ_INPUTS, FUZZ_SEED): nothing may trap
+	$(SWIFT) build -c release --product varve-fuzz $(CHECKED)
+	.build/release/varve-fuzz --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 
 lint: ## Formatting, imports, and the shape of the tree
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift

@@ -98,6 +98,12 @@ let layers: [Target] = [
         ],
         path: "Benchmarks/VarveBenchmarks",
         swiftSettings: strict),
+    .executableTarget(
+        name: "VarveFuzz",
+        dependencies: [
+            "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveWire",
+        ],
+        path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // never imported by layers 3 to 6
     .executableTarget(
         name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveIO", "VarveTestSupport"],
@@ -113,6 +119,7 @@ let package = Package(
         .library(name: "VarveClient", targets: ["VarveClient"]),
         .executable(name: "varve", targets: ["VarveCommand"]),
         .executable(name: "varve-bench", targets: ["VarveBenchmarks"]),
+        .executable(name: "varve-fuzz", targets: ["VarveFuzz"]),
     ],
     targets: cLibraries + layers + [
         tests("VarveModelTests", ["VarveModel"], resources: [.copy("Fixtures")]),
@@ -136,6 +143,7 @@ let package = Package(
         tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveTests", ["Varve"]),
+        tests("VarveFuzzTests", ["VarveFuzz"]),
         tests("TidyTests", []),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
         tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),

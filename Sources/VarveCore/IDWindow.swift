@@ -29,7 +29,8 @@ package struct IDWindow: Sendable {
         while oldest < order.count {
             guard let candidate = decisions[order[oldest]] else { break }
             let isTooMany = UInt64(count) > settings.idsRemembered
-            let age = decision.effectiveTime - candidate.effectiveTime
+            // Both may come from a block's rows, where any number can stand.
+            let age = decision.effectiveTime &- candidate.effectiveTime
             guard isTooMany || age > Int64(settings.idsRememberedMs) else { break }
             decisions[candidate.id] = nil
             horizon = candidate.position

@@ -102,7 +102,7 @@ extension NodeMachine {
         applied = position
         recordDigest = digest
         logTime = logged.time
-        effectiveTime = max(effectiveTime, logged.time)
+        effectiveTime = max(effectiveTime, Self.bounded(logged.time))
         if open.first == nil { open.first = (position, effectiveTime) }
         open.counts.records += 1
         open.counts.bytes += UInt64(payloadBytes)
@@ -115,7 +115,7 @@ extension NodeMachine {
     private func willExecute(_ record: Record, at logTime: Int64) -> Bool {
         let header = record.header
         guard window[header.id] == nil, header.observed >= window.horizon else { return false }
-        return header.expiresAt == 0 || max(effectiveTime, logTime) <= header.expiresAt
+        return header.expiresAt == 0 || max(effectiveTime, Self.bounded(logTime)) <= header.expiresAt
     }
 
     private mutating func decide(
@@ -178,6 +178,14 @@ extension NodeMachine {
         counters.outcomes[Int(outcome.rawValue)] += 1
         effects.append(.decided(decision))
     }
+
+    /// Effective time lies within the years that documents can hold, whatever a log's producers say: no sum below
+    /// overflows.
+    static func bounded(_ milliseconds: Int64) -> Int64 {
+        min(max(milliseconds, 0), Instant.latest.microseconds / 1000)
+    }
+
+    static func bounded(_ instant: Instant) -> Instant { min(max(instant, Instant(microseconds: 0)), .latest) }
 
     private mutating func nextSystemTime() -> Instant {
         systemTime = Instant(microseconds: max(systemTime.microseconds + 1, effectiveTime * 1000))

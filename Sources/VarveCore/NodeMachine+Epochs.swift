@@ -69,8 +69,8 @@ extension NodeMachine {
     /// The state before any block, as an earlier epoch left it.
     mutating func begin(behind end: ParentEnd) {
         applied = end.position
-        effectiveTime = end.effectiveTime
-        systemTime = end.systemTime
+        effectiveTime = Self.bounded(end.effectiveTime)
+        systemTime = Self.bounded(end.systemTime)
         inputChain = InputChain(end.inputChain)
         effectChain = EffectChain(end.effectChain)
     }

@@ -107,8 +107,8 @@ package struct NodeMachine: Sendable {
         applied = manifest.last
         logTime = manifest.logTime
         recordDigest = manifest.recordDigest
-        effectiveTime = manifest.effectiveTime
-        systemTime = manifest.systemTime
+        effectiveTime = Self.bounded(manifest.effectiveTime)
+        systemTime = Self.bounded(manifest.systemTime)
         inputChain = InputChain(manifest.inputChain)
         effectChain = EffectChain(manifest.effectChain)
         open = OpenBlock(number: manifest.number.next)

@@ -110,11 +110,13 @@ struct BatchHeader: Equatable, Sendable {
         let first = raw.load(Int64.self, at: 16)
         let durable = raw.load(Int64.self, at: 32)
         let count = Int(raw.load(UInt32.self, at: 4))
+        let recordBytes = Int(raw.load(UInt32.self, at: 8))
+        // No more records than fit: whoever reads them makes room for so many.
         guard (0...Offset.highest).contains(first), (0...first).contains(durable),
-            Offset.highest - first >= Int64(count)
+            Offset.highest - first >= Int64(count), count <= recordBytes / RecordFrame.overhead
         else { return nil }
         return BatchHeader(
-            count: count, recordBytes: Int(raw.load(UInt32.self, at: 8)), first: Offset(first),
+            count: count, recordBytes: recordBytes, first: Offset(first),
             time: raw.load(Int64.self, at: 24), durableThrough: Offset(durable), chain: raw.load(UInt32.self, at: 40))
     }
 

@@ -207,7 +207,10 @@ struct SegmentReader: Sendable {
                     entries.append(LogEntry(offset: offset, time: header.time, bytes: bytes[from..<at]))
                 }
             }
-            guard at == end else { return .damaged("a batch with bytes left over") }
+            guard at == end else {
+                entries.removeSubrange(kept...)
+                return .damaged("a batch with bytes left over")
+            }
             return .whole(header, chain: crc)
         }
     }

@@ -130,7 +130,15 @@ public struct TableName: Sendable, Hashable, Comparable, CustomStringConvertible
 
     /// A name as it stands in a record or manifest.
     package init(stored text: String) throws(VarveError) {
-        if text == Self.transactions.text { self = .transactions } else { try self.init(text) }
+        if text == Self.transactions.text {
+            self = .transactions
+            return
+        }
+        try self.init(text)
+        // Written in lower case always: one name has one form where bytes are compared.
+        guard text.utf8.elementsEqual(self.text.utf8) else {
+            throw VarveError(.badRequest, "the table name \"\(text)\" is not in lower case")
+        }
     }
 
     public static func == (a: TableName, b: TableName) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
