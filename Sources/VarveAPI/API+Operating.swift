@@ -77,7 +77,8 @@ extension API {
             let log = info.record.log
             return EpochsAnswer.Entry(
                 epoch: info.record.epoch, began: info.record.began.description, logKind: log.kind.description,
-                topic: log.kind == .kafka ? log.topic : nil, end: info.end, unindexedLost: info.end == nil ? 0 : nil)
+                topic: log.kind == .kafka ? log.topic : nil, end: info.end,
+                unindexedLost: info.end == nil ? 0 : info.unindexedLost)
         }
         return .json(EpochsAnswer(epochs: epochs).json)
     }

@@ -32,6 +32,9 @@ package struct Heartbeat: Sendable, Equatable {
     package var stopped: Position?
     /// Set while the node is up and serves no writes: its error code.
     package var trouble: String?
+    /// A migration that this node prepares, and its answer to another's.
+    package var proposal: Proposal?
+    package var confirmation: Confirmation?
 
     package struct Adopted: Sendable, Equatable {
         package var number: BlockNumber
@@ -62,10 +65,12 @@ package struct Heartbeat: Sendable, Equatable {
 
     /// `{0: format, 1: node, 2: start, 3: counter, 4: epoch, 5: applied or null, 6: H, 7: E, 8: [block, position] or
     /// null, 9: settings, 10: oldest block or null, 11: version, 12: address or null, 13: stopped or null, 14: trouble or
-    /// null}`, then the CRC32C of these bytes, little-endian.
+    /// null}`, and while a migration is prepared `15: proposal or null, 16: confirmation or null`; then the CRC32C of these
+    /// bytes, little-endian.
     package func encoded() -> Bytes {
         var w = CBORWriter(reservingCapacity: 256)
-        w.map(15)
+        let isMigrating = proposal != nil || confirmation != nil
+        w.map(isMigrating ? 17 : 15)
         var next = 0
         func key(_ w: inout CBORWriter) {
             w.unsigned(next)
@@ -98,6 +103,12 @@ package struct Heartbeat: Sendable, Equatable {
         key(&w); text(address, &w)
         key(&w); position(stopped, &w)
         key(&w); text(trouble, &w)
+        if isMigrating {
+            key(&w)
+            if let proposal { proposal.encode(to: &w) } else { w.null() }
+            key(&w)
+            if let confirmation { confirmation.encode(to: &w) } else { w.null() }
+        }
         let crc = w.bytes.withUnsafeBytes { crc32c($0) }
         return Bytes(w.bytes + (0..<4).map { UInt8(truncatingIfNeeded: crc >> (8 * $0)) })
     }
@@ -122,7 +133,9 @@ package struct Heartbeat: Sendable, Equatable {
         }
         try key(0, &r)
         let format = try r.unsigned()
-        guard format == Self.format, fields == 15 else { throw r.fault("heartbeat format \(format) is not known") }
+        guard format == Self.format, fields == 15 || fields == 17 else {
+            throw r.fault("heartbeat format \(format) is not known")
+        }
         try key(1, &r)
         let node = try r.text()
         try key(2, &r)
@@ -162,6 +175,12 @@ package struct Heartbeat: Sendable, Equatable {
         heartbeat.stopped = try position(&r)
         try key(14, &r)
         if try !isNull(&r) { heartbeat.trouble = try r.text() }
+        if fields == 17 {
+            try key(15, &r)
+            if try !isNull(&r) { heartbeat.proposal = try Proposal.decode(&r) }
+            try key(16, &r)
+            if try !isNull(&r) { heartbeat.confirmation = try Confirmation.decode(&r) }
+        }
         try r.expectEnd()
         return heartbeat
     }

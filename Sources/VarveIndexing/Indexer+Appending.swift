@@ -19,11 +19,11 @@ extension Indexer {
 
     func appendLoop() async {
         await withTaskCancellationHandler {
-            while let batch = await queue.next() {
+            while let taken = await queue.next() {
                 await waitForLogRoom()
-                if Task.isCancelled { return refuse(batch) }
+                guard let log = await openLog() else { return refuse(taken) }
+                let batch = renewed(taken)
                 let began = ContinuousClock.now
-                handing.withLock { $0 = Handing(patience: patience) }
                 let results = await log.append(batch.map(\.bytes))
                 let wasPurged = handing.withLock { handing in
                     defer { handing = nil }
@@ -35,6 +35,20 @@ extension Indexer {
         } onCancel: {
             queue.close()
         }
+    }
+
+    /// The log to hand the next batch to, once its epoch is open; nil when the node ends. Crossing waits for what was
+    /// handed over before.
+    private func openLog() async -> (any Log)? {
+        while !Task.isCancelled && stopped == nil {
+            handing.withLock { $0 = Handing(patience: patience) }
+            let (log, isOpen) = present.withLock { ($0.log, $0.isOpen) }
+            if isOpen { return log }
+            handing.withLock { $0 = nil }
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+        handing.withLock { $0 = nil }
+        return nil
     }
 
     private func take(_ results: [AppendResult], of batch: [AppendQueue.Pending], wasPurged: Bool) {

@@ -56,7 +56,7 @@ extension Indexer {
         if publication.holdsClaim {
             // Nobody needs them once the manifest is there; left behind, they cost an entry of a directory.
             _ = try? await onDisk(flushQueue) { () throws(VarveError) in
-                try self.store.removeClaims(self.epoch, block.number)
+                try self.store.removeClaims(block.epoch, block.number)
             }
         }
         // Letting go of a whole block takes a while: on a thread that nobody waits for, after everyone else let go of it.
@@ -75,12 +75,12 @@ extension Indexer {
     private func perform(_ effect: Publication.Effect, _ block: FrozenBlock) throws(VarveError) -> Publication.Input {
         switch effect {
         case .look:
-            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
+            guard let found = try store.manifest(block.epoch, block.number) else { return .noManifest }
             // Whoever put it may not have come to making its name durable, and this node's log may be cut on its word.
-            try store.objects.persist(BlockStore.manifestName(epoch, block.number))
+            try store.objects.persist(BlockStore.manifestName(block.epoch, block.number))
             return .manifest(found.manifest, found.digest)
         case .claim(let attempt):
-            let name = BlockStore.claimName(epoch, block.number, attempt)
+            let name = BlockStore.claimName(block.epoch, block.number, attempt)
             switch try store.objects.putIfAbsent(name, presence.claim.encoded()) {
             case .created, .identical: return .claimed
             case .different: return try standing(block, attempt)
@@ -97,10 +97,10 @@ extension Indexer {
             }
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(table, of: block)?.file)
-        case .checkEpoch: return try hasSuccessor() ? .epochEnded : .epochStands
+        case .checkEpoch: return try isOffChain(block) ? .epochEnded : .epochStands
         case .put(let manifest):
             if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
-            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
+            guard let found = try store.manifest(block.epoch, block.number) else { return .noManifest }
             return .manifest(found.manifest, found.digest)
         case .wait, .adopt, .trouble, .superseded, .stop:
             throw VarveError(.internal, "\(effect) does not wait for storage")
@@ -108,7 +108,7 @@ extension Indexer {
     }
 
     private func standing(_ block: FrozenBlock, _ attempt: Int) throws(VarveError) -> Publication.Input {
-        guard let newest = try store.newestClaim(epoch, block.number) else {
+        guard let newest = try store.newestClaim(block.epoch, block.number) else {
             return .standing(attempt: attempt, nil, progress: 0)
         }
         guard let owner = try? Claim.decode(newest.bytes) else {
@@ -150,7 +150,8 @@ extension Indexer {
             ])
         adoptions.resolve(where: { $0 <= manifest.number }, ())
         // A local log may forget what blocks hold; with storage in memory the log is all there is.
-        if isDurableStore { await log.trim(below: manifest.last.offset.next) }
+        let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
+        if isDurableStore, manifest.last.epoch == epoch { await log.trim(below: manifest.last.offset.next) }
     }
 
     private func noteTrouble(_ error: VarveError, _ block: FrozenBlock) {
@@ -165,7 +166,7 @@ extension Indexer {
     /// Stops; over a divergence only after what proves it is kept.
     private func stop(_ error: VarveError, over block: FrozenBlock, published: Manifest?) {
         guard error.code == .divergence else { return stop(error) }
-        let standing = published ?? (try? store.manifest(epoch, block.number))?.manifest
+        let standing = published ?? (try? store.manifest(block.epoch, block.number))?.manifest
         var error = error
         let place = options.keepEvidence(
             DivergenceEvidence(
@@ -213,6 +214,9 @@ extension Indexer {
 }
 
 extension FrozenBlock {
+    /// The epoch of its last record.
+    var epoch: Epoch { draft.last.epoch }
+
     /// A table's versions as block rows: by key, newest first.
     func rows(of table: TableName) -> [BlockRow] {
         var rows: [BlockRow] = []

@@ -27,6 +27,8 @@ extension Indexer {
                 if tick >= lookAt {
                     lookAt = tick + beatMs / 2
                     try await onDisk(presenceQueue) { () throws(VarveError) in try self.presence.look(now: tick) }
+                    // Whoever asked waits for the answer.
+                    if await answerProposals() { beatAt = tick }
                 }
                 if tick >= beatAt {
                     beatAt = tick + beatMs
@@ -52,6 +54,11 @@ extension Indexer {
         return nil
     }
 
+    /// Writes the heartbeat now.
+    func announce() async throws(VarveError) {
+        try await onDisk(presenceQueue) { () throws(VarveError) in try self.beat(isStopping: false) }
+    }
+
     private func beat(isStopping: Bool) throws(VarveError) {
         let standing = standing
         try presence.beat { heartbeat in
@@ -70,16 +77,24 @@ extension Indexer {
         }
     }
 
-    /// Whether the epoch has a successor; then this node goes no further in it.
+    /// Whether the epoch was ended by anything but a seal: then this node goes no further in it. One that a seal ended is
+    /// read to the seal.
     func checkEpoch() async throws(VarveError) {
         guard stopped == nil else { return }
-        let hasEnded = try await onDisk(presenceQueue) { () throws(VarveError) in try self.hasSuccessor() }
-        if hasEnded { stop(supersededError) }
+        let epoch = epoch
+        let next = try await onDisk(presenceQueue) { () throws(VarveError) in
+            guard let next = epoch.next else { return EpochRecord?.none }
+            return try self.store.epochRecord(next)?.record
+        }
+        guard let next, next.began != .sealed, self.epoch == epoch else { return }
+        let known = epochRecords.contains { $0.record.epoch == next.epoch }
+        if !known { stop(supersededError) }
     }
 
-    func hasSuccessor() throws(VarveError) -> Bool {
-        guard let next = epoch.next else { return false }
-        return try store.epochRecord(next) != nil
+    /// Whether a block stands behind the end of its epoch, as the next one's record has it.
+    func isOffChain(_ block: FrozenBlock) throws(VarveError) -> Bool {
+        guard let next = block.epoch.next, let record = try store.epochRecord(next)?.record else { return false }
+        return record.parentEnd?.block.map { block.number > $0 } ?? true
     }
 
     var supersededError: VarveError {

@@ -194,7 +194,7 @@ extension Indexer {
     private static let overloaded = VarveError(
         .overloaded, "too much of this node's is waiting for the log. Nothing was written", next: "retry later")
 
-    private func checkAccepting() throws(VarveError) {
+    func checkAccepting() throws(VarveError) {
         let (isReady, stopped, trouble, frozen) = published.withLock {
             ($0.isReady, $0.stopped, $0.trouble, $0.frozenBytes)
         }
@@ -260,6 +260,15 @@ extension Indexer {
         )
     }
 
+    /// Appends a seal; whether it was the one that counts, the epoch's record says.
+    func sendSeal(_ seal: Seal, until deadline: ContinuousClock.Instant) async throws(VarveError) {
+        if case .reported(.refused(let error))? = await send(
+            makeItem(.seal, Self.randomID(), seal.encoded()), until: deadline)
+        {
+            throw error
+        }
+    }
+
     func makeCancel(_ id: SubmissionID) -> AppendQueue.Pending { makeItem(.cancel, id) }
 
     private func makeItem(_ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes()) -> AppendQueue.Pending {
@@ -273,8 +282,9 @@ extension Indexer {
         let (token, effect, time) = published.withLock {
             ($0.snapshot.token, $0.snapshot.effectChain, $0.snapshot.effectiveTime)
         }
+        let present = present.withLock { (tag: $0.tag, writer: $0.writer) }
         return RecordHeader(
-            type: type, logTag: tag, id: id, writer: writer,
+            type: type, logTag: present.tag, id: id, writer: present.writer,
             writerSequence: sequence.wrappingAdd(1, ordering: .relaxed).newValue,
             expiresAt: expiryMs == 0 ? 0 : time + expiryMs, observed: token.position,
             inputChain: (token.chainPrefix ?? 0).byteSwapped, effectChain: effect.high.byteSwapped)

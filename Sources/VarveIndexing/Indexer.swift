@@ -82,16 +82,13 @@ package final class Indexer: Sendable {
         var frozenBytes: UInt64 = 0
     }
 
-    package let log: any Log
     package let store: BlockStore
-    package let epoch: Epoch
+    package let places: LogPlaces
     package let options: Options
-    let genesis: LogEntry?
-    /// Stamped into every record: fixed for as long as the indexer lives.
-    let tag: LogTag
+    let present: Mutex<Present>
+    let epochs: Mutex<[BlockStore.StoredEpoch]>
     let isDurableStore: Bool
     let logger: Logger
-    let start: Offset
     let state: Mutex<State>
     let published: Mutex<Published>
     let waiters = Waiters<Bytes16, Passage>()
@@ -99,8 +96,9 @@ package final class Indexer: Sendable {
     let adoptions = Waiters<BlockNumber, Void>()
     let queue = AppendQueue()
     let handing = Mutex<Handing?>(nil)
+    /// Whether this node prepares a migration.
+    let migrating = Mutex(false)
     let flushSignal = Signal()
-    let writer: UInt64
     let sequence = Atomic<UInt64>(0)
     let counters = IndexerCounters()
     package let presence: Presence
@@ -116,17 +114,17 @@ package final class Indexer: Sendable {
     ) {
         self.presence =
             presence ?? Presence(store: opened.store, node: "node", version: "", address: nil, wallClockMs: 0)
-        log = opened.log
         store = opened.store
-        epoch = opened.epoch
-        genesis = opened.genesis
-        tag = opened.machine.tag
-        start = opened.next
+        places = opened.places
+        epochs = Mutex(opened.epochs)
         self.isDurableStore = isDurableStore
         self.options = options
         self.logger = logger
         var generator = SystemRandomNumberGenerator()
-        writer = generator.next()
+        present = Mutex(
+            Present(
+                log: opened.log, epoch: opened.epoch, genesis: opened.genesis, tag: opened.machine.tag,
+                writer: generator.next(), start: opened.next))
         state = Mutex(State(machine: opened.machine, blocks: opened.blocks))
         published = Mutex(
             Published(
@@ -205,8 +203,23 @@ package final class Indexer: Sendable {
     // MARK: Consuming
 
     private func consume() async {
+        do throws(VarveError) {
+            // An earlier start may have left the end of this epoch, and nothing more of it to read.
+            try declareEnd()
+            while !Task.isCancelled && stopped == nil {
+                if let ending = state.withLock({ $0.machine.ending }) { try await cross(ending) }
+                try await consumePresent()
+            }
+        } catch {
+            if !Task.isCancelled { stop(error) }
+        }
+    }
+
+    /// Reads the present epoch's log until it ends, or the node does.
+    private func consumePresent() async throws(VarveError) {
+        let (log, epoch, start) = present.withLock { ($0.log, $0.epoch, $0.start) }
         var next = start
-        let target = await firstEnd()
+        let target = await firstEnd(log) ?? start
         if next >= target { markReady() }
         while !Task.isCancelled && stopped == nil {
             do throws(VarveError) {
@@ -218,33 +231,33 @@ package final class Indexer: Sendable {
                         await waitForRoom()
                         if Task.isCancelled || stopped != nil { return await tail.close() }
                         let end = Self.chunkEnd(batch.entries, from)
-                        next = try await apply(batch.entries[from..<end]) ?? next
+                        next = try await apply(batch.entries[from..<end], epoch, log) ?? next
+                        if state.withLock({ $0.machine.ending != nil }) { return await tail.close() }
                         from = end
                     }
                     if next >= target { markReady() }
                 }
                 await tail.close()
             } catch {
-                if error.code == .logUnreachable {
-                    logger.warning("\(error)", metadata: ["code": error.code.rawValue])
-                    try? await Task.sleep(for: .milliseconds(500))
-                } else {
-                    stop(error)
-                }
+                guard error.code == .logUnreachable else { throw error }
+                logger.warning("\(error)", metadata: ["code": error.code.rawValue])
+                try? await Task.sleep(for: .milliseconds(500))
             }
         }
     }
 
-    /// The log's end when this node began: it is ready once it has applied everything up to there.
-    private func firstEnd() async -> Offset {
+    /// The log's end when this node began to read it: it is ready once it has applied everything up to there.
+    private func firstEnd(_ log: any Log) async -> Offset? {
         while !Task.isCancelled {
             if let range = try? await log.range() { return range.upperBound }
             try? await Task.sleep(for: .milliseconds(500))
         }
-        return start
+        return nil
     }
 
     private func markReady() {
+        // Whoever has later epochs to read is not there yet.
+        guard isInNewestEpoch, state.withLock({ $0.machine.ending == nil }) else { return }
         let wasReady = published.withLock { published in
             defer { published.isReady = true }
             return published.isReady
@@ -267,7 +280,9 @@ package final class Indexer: Sendable {
     }
 
     /// Applies entries in order and tells whoever waits. Returns the next offset to read.
-    private func apply(_ entries: ArraySlice<LogEntry>) async throws(VarveError) -> Offset? {
+    private func apply(
+        _ entries: ArraySlice<LogEntry>, _ epoch: Epoch, _ log: any Log
+    ) async throws(VarveError) -> Offset? {
         var rest = entries
         var attempts = 0
         while !rest.isEmpty {
@@ -325,7 +340,8 @@ package final class Indexer: Sendable {
             published.frozenBytes = frozenBytes
             published.unadoptedBytes = frozenBytes + openBytes
             published.openSince = isEmpty ? nil : published.openSince ?? now
-            if let offset = state.machine.applied?.offset {
+            if let applied = state.machine.applied, applied.epoch == state.machine.epoch {
+                let offset = applied.offset
                 published.next = offset.next
                 if published.logEnd <= offset { published.logEnd = offset.next }
             }
@@ -333,7 +349,7 @@ package final class Indexer: Sendable {
     }
 
     /// Carries effects out; returns the damage that ended the batch, if any did.
-    private func handle(_ effects: [NodeMachine.Effect]) -> (offset: Offset, reason: String)? {
+    func handle(_ effects: [NodeMachine.Effect]) -> (offset: Offset, reason: String)? {
         var passages: [(Bytes16, Passage)] = []
         passages.reserveCapacity(effects.count)
         var damage: (Offset, String)?
@@ -347,11 +363,7 @@ package final class Indexer: Sendable {
                 logger.debug("block cut", metadata: ["block": "\(block.number)", "at": "\(block.draft.last)"])
                 flushSignal.notify()
             case .adopted: break
-            case .ended(let ending):
-                stop(
-                    VarveError(
-                        .epochStale, "epoch \(epoch) was sealed at \(ending.end.position)",
-                        next: "start this node again"))
+            case .ended: present.withLock { $0.isOpen = false }
             case .foreign(let position, let reason): noteForeign(position, reason)
             case .damaged(let offset, let reason): damage = (offset, reason)
             case .stopped(let error): stop(error)
@@ -399,7 +411,8 @@ package final class Indexer: Sendable {
 
     private func watchEnd() async {
         while !Task.isCancelled {
-            if stopped == nil, let range = try? await log.range() {
+            let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
+            if stopped == nil, let range = try? await log.range(), self.epoch == epoch {
                 let now = ContinuousClock.now
                 published.withLock { published in
                     published.logEnd = max(published.logEnd, range.upperBound)
@@ -424,6 +437,7 @@ package final class Indexer: Sendable {
 
     private func identityError(_ suspicion: String?, _ isProved: inout Bool) async -> VarveError? {
         if let suspicion { logger.info("proving the log's identity again", metadata: ["why": suspicion]) }
+        let (log, epoch, genesis) = present.withLock { ($0.log, $0.epoch, $0.genesis) }
         while !Task.isCancelled && stopped == nil {
             do throws(VarveError) {
                 if let genesis, let found = try await log.read(at: genesis.offset) {
@@ -450,6 +464,8 @@ package final class Indexer: Sendable {
                 }
                 return nil
             } catch {
+                // The next epoch was entered meanwhile: the old log is closed.
+                if self.epoch != epoch { return nil }
                 if error.code != .logUnreachable { return error }
                 // An unreachable log answers nothing; with a suspicion, nothing is acknowledged before it does.
                 if suspicion == nil { return nil }

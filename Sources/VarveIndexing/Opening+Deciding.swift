@@ -11,12 +11,12 @@ extension Opening {
         // Storage in memory was made from the log a moment ago: there is nothing to assert.
         let asserted = isDurableStore ? configuredEpoch : nil
         let database = try store.readFormat()?.database
+        var newest: Manifest?
+        if let database { newest = try store.manifests(of: epochs, database: database).last?.manifest }
         var startUp = StartUp(
             configuredEpoch: asserted, configured: LogPlace(try await provider.reference(.first), of: .first),
             database: database, epochs: epochs.map(\.record),
-            newest: try database.flatMap { (id) throws(VarveError) in
-                try store.manifests(of: epochs, database: id).last?.manifest
-            })
+            newest: newest)
         startUp.isEphemeral = isDurableStore && provider.isEphemeral
         if let current = epochs.last?.record, let cluster = current.log.cluster,
             let named = places.clusters[cluster],
@@ -121,11 +121,4 @@ extension Opening {
 
 extension LogReference {
     func isSameCluster(as other: LogReference) -> Bool { kind == other.kind && clusterID == other.clusterID }
-}
-
-extension Optional {
-    fileprivate func flatMap<R>(_ body: (Wrapped) throws(VarveError) -> R?) throws(VarveError) -> R? {
-        guard let self else { return nil }
-        return try body(self)
-    }
 }

@@ -64,6 +64,11 @@ package final class Presence: Sendable {
         state.withLock { $0.liveness.observe(files, now: now) }
     }
 
+    /// What the next heartbeats say of a migration.
+    func propose(_ proposal: Heartbeat.Proposal?) { state.withLock { $0.own.proposal = proposal } }
+    func confirm(_ confirmation: Heartbeat.Confirmation?) { state.withLock { $0.own.confirmation = confirmation } }
+    var confirmation: Heartbeat.Confirmation? { state.withLock { $0.own.confirmation } }
+
     /// All other nodes that ever were, by id.
     package var peers: [Liveness.Peer] { state.withLock { $0.liveness.peers } }
     /// Those of them that are alive, or may be.

@@ -105,6 +105,9 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         for waiter in expired { waiter.continuation.resume(returning: nil) }
     }
 
+    /// Resumes everyone who waits now; whoever comes later waits.
+    func resolveAll(_ value: Value) { resolve(where: { _ in true }, value) }
+
     /// Resumes everyone with nil; whoever comes later does not wait.
     func close() {
         var all: [Waiter] = []

@@ -61,6 +61,8 @@ package struct EpochInfo: Sendable {
     package var record: EpochRecord
     /// Where it ended: nil for the present one.
     package var end: Position?
+    /// Transactions given up with its end; nil while it goes on, and when nobody can count them.
+    package var unindexedLost: Int?
 }
 
 package struct FlushResult: Sendable {
@@ -94,8 +96,9 @@ extension Node {
         case .running(let indexer, let opened):
             let standing = indexer.standing
             status.database = opened.machine.database
-            status.epoch = opened.epoch
-            status.log = opened.epochs.last?.record.log
+            let epoch = indexer.epoch
+            status.epoch = epoch
+            status.log = indexer.epochRecords.first { $0.record.epoch == epoch }?.record.log
             status.identity = opened.evidence
             status.standing = standing
             status.settings = standing.settings
@@ -145,15 +148,19 @@ extension Node {
 
     /// Every epoch, oldest first.
     package func epochs() throws(VarveError) -> [EpochInfo] {
-        guard case .running(_, let opened) = phase.withLock({ $0 }) else {
-            _ = try indexer()
-            return []
+        let epochs = try indexer().epochRecords
+        return epochs.enumerated().map { i, stored in
+            let next = i + 1 < epochs.count ? epochs[i + 1].record : nil
+            return EpochInfo(record: stored.record, end: next?.parentEnd?.position, unindexedLost: next?.unindexedLost)
         }
-        return opened.epochs.enumerated().map { i, stored in
-            EpochInfo(
-                record: stored.record,
-                end: i + 1 < opened.epochs.count ? opened.epochs[i + 1].record.parentEnd?.position : nil)
-        }
+    }
+
+    /// Moves the log: to another topic, to a cluster of the section `clusters`, with all nodes running.
+    package func migrate(
+        topic: String?, cluster: String?, isRehearsal: Bool, timeout: Duration
+    ) async throws(VarveError) -> Indexer.Migration {
+        try await indexer().migrate(
+            topic: topic, cluster: cluster, isRehearsal: isRehearsal, until: .now + timeout)
     }
 
     /// Cuts the open block; with `awaitAdoption` answers when this node has adopted it.

@@ -17,10 +17,11 @@ extension Node {
     /// - Parameters:
     ///   - log: the provider of a log that `VarveNode` does not know by itself (Kafka's comes from `VarveKafka`); nil for
     ///     the in-memory and local logs of the configuration.
+    ///   - clusters: places that epochs may be on, by the names that nodes have for them.
     ///   - instantSource: stamps the log time of in-memory and local logs.
     ///   - logSink: where log lines go.
     public convenience init(
-        _ configuration: Configuration, log: (any LogProvider)? = nil,
+        _ configuration: Configuration, log: (any LogProvider)? = nil, clusters: [String: any LogProvider] = [:],
         instantSource: any InstantSource = SystemInstantSource(), logSink: any LogSink = SilentLogSink(),
         bootstrapFromLog: Bool = false
     ) throws(VarveError) {
@@ -28,7 +29,7 @@ extension Node {
         let id = configuration.node.id ?? Self.defaultID(configuration)
         let provider = if let log { log } else { try Self.provider(configuration, instantSource) }
         self.init(
-            configuration, id: id, log: provider,
+            configuration, id: id, log: provider, clusters: clusters,
             logger: Logger(
                 label: id, level: configuration.logging.level, sink: logSink),
             bootstrapFromLog: bootstrapFromLog)
@@ -37,9 +38,10 @@ extension Node {
     /// A node that runs in the background and serves when this returns; end it with `stop()`.
     public static func start(
         _ configuration: Configuration = Configuration(), log: (any LogProvider)? = nil,
-        instantSource: any InstantSource = SystemInstantSource(), logSink: any LogSink = SilentLogSink()
+        clusters: [String: any LogProvider] = [:], instantSource: any InstantSource = SystemInstantSource(),
+        logSink: any LogSink = SilentLogSink()
     ) async throws(VarveError) -> Node {
-        let node = try Node(configuration, log: log, instantSource: instantSource, logSink: logSink)
+        let node = try Node(configuration, log: log, clusters: clusters, instantSource: instantSource, logSink: logSink)
         node.runInBackground()
         do throws(VarveError) {
             try await node.waitUntilReady()

@@ -20,6 +20,8 @@ public final class Node: Sendable {
     package let metrics: MetricsRegistry
     let logger: Logger
     let provider: any LogProvider
+    /// Other clusters that epochs may be on, by their names in the configuration.
+    let clusters: [String: any LogProvider]
     /// Opens the store; a directory that is not mounted is asked for again and again.
     private let openStore: @Sendable () throws(VarveError) -> any ObjectStore
     let isDurableStore: Bool
@@ -43,10 +45,12 @@ public final class Node: Sendable {
     let address = Mutex<String?>(nil)
 
     package init(
-        _ configuration: Configuration, id: String, log provider: any LogProvider, logger: Logger,
-        metrics: MetricsRegistry = MetricsRegistry(), bootstrapFromLog: Bool = false
+        _ configuration: Configuration, id: String, log provider: any LogProvider,
+        clusters: [String: any LogProvider] = [:], logger: Logger, metrics: MetricsRegistry = MetricsRegistry(),
+        bootstrapFromLog: Bool = false
     ) {
         self.configuration = configuration
+        self.clusters = clusters
         self.id = id
         self.provider = provider
         openStore = Self.store(configuration, id)
@@ -113,7 +117,7 @@ public final class Node: Sendable {
                 let found = if let store { store } else { BlockStore(try openStore()) }
                 store = found
                 let opening = Opening(
-                    provider: provider, store: found, isDurableStore: isDurableStore,
+                    provider: provider, clusters: clusters, store: found, isDurableStore: isDurableStore,
                     configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
                     allowEphemeral: configuration.allowEphemeral || provider.impliesEphemeral,
                     bootstrapFromLog: !isDurableStore || bootstrapFromLog, node: id)

@@ -16,6 +16,7 @@ final class Nodes: Sendable {
     }
 
     let store: MemoryObjectStore
+    let provider: MemoryLogProvider
     let all: [One]
     let evidence: Evidence
 
@@ -25,8 +26,9 @@ final class Nodes: Sendable {
         var all: [DivergenceEvidence] { kept.withLock { $0 } }
     }
 
-    private init(_ store: MemoryObjectStore, _ all: [One], _ evidence: Evidence) {
+    private init(_ store: MemoryObjectStore, _ provider: MemoryLogProvider, _ all: [One], _ evidence: Evidence) {
         self.store = store
+        self.provider = provider
         self.all = all
         self.evidence = evidence
     }
@@ -38,9 +40,10 @@ final class Nodes: Sendable {
     /// Runs `body` beside nodes of these names.
     static func run(
         _ names: String..., settings: Settings = Settings(), frozenBytesMax: UInt64 = 1 << 30,
-        heartbeatMs: Int64 = 10_000, _ body: @Sendable (Nodes) async throws -> Void
+        heartbeatMs: Int64 = 10_000, over earlier: Nodes? = nil, _ body: @Sendable (Nodes) async throws -> Void
     ) async throws {
-        let (store, provider, evidence) = (MemoryObjectStore(), MemoryLogProvider(), Evidence())
+        let (store, provider) = (earlier?.store ?? MemoryObjectStore(), earlier?.provider ?? MemoryLogProvider())
+        let evidence = Evidence()
         var all: [One] = []
         for name in names {
             let gate = GatedStore(store)
@@ -64,7 +67,7 @@ final class Nodes: Sendable {
                         opened, presence: presence, isDurableStore: false, options: options, logger: .disabled),
                     gate: gate))
         }
-        let nodes = Nodes(store, all, evidence)
+        let nodes = Nodes(store, provider, all, evidence)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for one in all { group.addTask { await one.indexer.run() } }
             defer { group.cancelAll() }

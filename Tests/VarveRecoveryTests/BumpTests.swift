@@ -144,6 +144,27 @@ extension Node {
         }
     }
 
+    @Test func splicingReadsTheOldLogToItsEndInPlace() async throws {
+        try await Scene.with { scene in
+            let id = try await scene.fill()
+            let result = try await scene.bump(.splice)
+            #expect(result.salvaged == 0)
+            for round in 0..<2 {
+                try await scene.withNode { (node: Node) async throws in
+                    #expect(node.status().epoch == Epoch(1))
+                    #expect(try await node.document("t", "b") == ["n": 2])
+                    let again = try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id)
+                    #expect(again.position.epoch == .first)
+                    try await node.submit(.put(into: "t", ["_id": .integer(Int64(round))]))
+                    _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                }
+            }
+            let overview = try EpochOverview(try scene.cold())
+            #expect(overview.entries[0].isCovered)
+            #expect(overview.entries[0].end == result.record.parentEnd?.position)
+        }
+    }
+
     @Test func aBumpBrokenOffAfterSalvagingIsCompletedByRunningItAgain() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()

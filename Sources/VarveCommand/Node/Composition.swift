@@ -13,7 +13,8 @@ enum Composition {
         _ configuration: Configuration, logSink: any LogSink, bootstrapFromLog: Bool
     ) throws(VarveError) -> Node {
         try Node(
-            configuration, log: try logProvider(configuration, logSink), logSink: logSink,
+            configuration, log: try logProvider(configuration, logSink),
+            clusters: try logClusters(configuration, logSink), logSink: logSink,
             bootstrapFromLog: bootstrapFromLog)
     }
 
@@ -67,7 +68,7 @@ enum Composition {
 
     /// Every place that the configuration names for logs.
     static func logPlaces(_ configuration: Configuration) throws(VarveError) -> LogPlaces {
-        LogPlaces(try logProvider(configuration))
+        LogPlaces(try logProvider(configuration), clusters: try logClusters(configuration))
     }
 
     /// What a new database would begin with.

@@ -1,0 +1,185 @@
+import Synchronization
+import Testing
+import VarveCore
+import VarveIndexing
+import VarveLog
+import VarveModel
+import VarveStorage
+
+/// Moving to another log with nodes running, and what a node finds that was not there.
+@Suite struct CrossingTests {
+    let next = Epoch(1)!
+
+    func migrate(_ nodes: Nodes, _ index: Int) async throws -> Indexer.Migration {
+        try await nodes[index].migrate(
+            topic: nil, cluster: nil, isRehearsal: false, until: .now + .seconds(30))
+    }
+
+    /// Numbers from `start` on through every node in turn, until told to stop; how many were committed.
+    func load(_ nodes: Nodes, from start: Int, while goesOn: @Sendable () -> Bool) async throws -> Int {
+        var number = start
+        while goesOn() {
+            let decision = try await nodes.put(number % nodes.all.count, number)
+            #expect(decision.outcome == .committed)
+            number += 1
+        }
+        return number - start
+    }
+
+    func ids(_ nodes: Nodes, _ index: Int) throws -> Int {
+        try nodes[index].snapshot.count(TableName("t"), asOf: nodes[index].snapshot.position)
+    }
+
+    @Test func clientsOfThreeNodesSeeNoFailureWhileTheLogMoves() async throws {
+        try await Nodes.run("a", "b", "c", settings: Settings(rowsPerBlock: 50), heartbeatMs: 200) {
+            (nodes: Nodes) async throws in
+            let moved = Flag()
+            let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+                for lane in 0..<4 {
+                    group.addTask { try await load(nodes, from: lane * 1_000_000) { !moved.isSet } }
+                }
+                try await Task.sleep(for: .milliseconds(100))
+                let done = try await migrate(nodes, 1)
+                #expect(done.epoch == next)
+                try await Task.sleep(for: .milliseconds(100))
+                moved.set()
+                return try await group.reduce(0, +)
+            }
+            for i in 0..<3 { try await nodes[i].barrier(until: .now + .seconds(10)) }
+            let standings = nodes.all.map(\.indexer.standing)
+            #expect(nodes.all.allSatisfy { $0.indexer.epoch == next && $0.indexer.stopped == nil })
+            for i in 0..<3 { #expect(try ids(nodes, i) == counts) }
+            #expect(Set(nodes.all.map { $0.indexer.epochRecords.map(\.digest) }).count == 1)
+            let newest = standings.map(\.token.position).max()
+            for i in 0..<3 { #expect(await nodes[i].waitUntilApplied(newest!, until: .now + .seconds(10))) }
+            #expect(Set(nodes.all.map { $0.indexer.standing.effectChain }).count == 1)
+        }
+    }
+
+    @Test func twoOperatorsAtOnceMoveItOnce() async throws {
+        try await Nodes.run("a", "b", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            async let one = migrate(nodes, 0)
+            async let two = migrate(nodes, 1)
+            let seals = try await [one.seal, two.seal]
+            #expect(seals[0] == seals[1])
+            #expect(nodes.all.allSatisfy { $0.indexer.epoch == next })
+            try await nodes.put(1, 2)
+        }
+    }
+
+    @Test func aTargetThatIsNotEmptyChangesNothing() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            try await nodes.provider.create(next)
+            let target = try await nodes.provider.open(next)
+            _ = await target.append([Bytes([1, 2, 3])])
+            for isRehearsal in [true, false] {
+                do {
+                    _ = try await nodes[0].migrate(
+                        topic: nil, cluster: nil, isRehearsal: isRehearsal, until: .now + .seconds(10))
+                    Issue.record("moved to a log that is not empty")
+                } catch let error as VarveError {
+                    #expect(error.code == .targetUnfit)
+                }
+            }
+            #expect(nodes[0].epoch == .first)
+            try await nodes.put(0, 2)
+        }
+    }
+
+    @Test func aRehearsalMakesNothing() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            let plan = try await nodes[0].migrate(
+                topic: nil, cluster: nil, isRehearsal: true, until: .now + .seconds(10))
+            #expect(plan.seal == nil)
+            #expect(try await nodes.provider.probe(next) == .missing)
+            await #expect(throws: VarveError.self) {
+                try await nodes[0].migrate(
+                    topic: nil, cluster: "nowhere", isRehearsal: true, until: .now + .seconds(10))
+            }
+        }
+    }
+
+    @Test func aNodeThatWasDownThroughoutReadsTheOldLogToItsEndAndGoesOn() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            for i in 0..<5 { try await nodes.put(0, i) }
+            // No block reaches storage before the late node starts.
+            let gate = nodes.gate(0).hold(.put, "tables/")
+            _ = try await migrate(nodes, 0)
+            for i in 5..<10 { try await nodes.put(0, i) }
+            try await Nodes.run("late", heartbeatMs: 200, over: nodes) { (late: Nodes) async throws in
+                #expect(late[0].epoch == next)
+                #expect(try ids(late, 0) == 10)
+                #expect(late[0].standing.effectChain == nodes[0].standing.effectChain)
+                try await late.put(0, 11)
+            }
+            gate.open()
+            try await until { nodes[0].standing.adopted != nil }
+            // And from the block that holds the end.
+            try await Nodes.run("later", heartbeatMs: 200, over: nodes) { (late: Nodes) async throws in
+                #expect(late[0].epoch == next)
+                #expect(try ids(late, 0) == 11)
+            }
+        }
+    }
+
+    @Test func aSealThatNobodyLivedToRecordIsFollowed() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let gate = nodes.gate(0).hold(.put, "epochs/e0001")
+            let moving = Task { try? await migrate(nodes, 0) }
+            await gate.wait()
+            #expect(nodes[0].epoch == .first)
+            // Another node finds the seal and finishes.
+            try await Nodes.run("b", heartbeatMs: 200, over: nodes) { (other: Nodes) async throws in
+                #expect(other[0].epoch == next)
+                try await other.put(0, 2)
+            }
+            gate.open()
+            _ = await moving.value
+            try await until { nodes[0].epoch == next }
+            #expect(try ids(nodes, 0) == 2)
+        }
+    }
+
+    @Test func waitersForBarriersAndBlocksWaitOn() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let gate = nodes.gate(0).hold(.put, "epochs/e0001")
+            let moving = Task { try await migrate(nodes, 0) }
+            await gate.wait()
+            async let barrier = nodes[0].barrier(until: .now + .seconds(20))
+            async let put = nodes.put(0, 2)
+            async let flush = nodes[0].flush(until: .now + .seconds(20), awaitAdoption: true)
+            try await Task.sleep(for: .milliseconds(100))
+            gate.open()
+            #expect(try await barrier.epoch == next)
+            #expect(try await put.position.epoch == next)
+            _ = try await flush
+            _ = try await moving.value
+        }
+    }
+
+    @Test func aBumpWhileANodeRunsStopsIt() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let parent = try #require(nodes[0].epochRecords.last)
+            var log = parent.record.log
+            (log.genesis, log.genesisOffset) = (GenesisID(high: 9, low: 9), .zero)
+            let end = StartUp.end(of: parent.record, newest: nil)
+            _ = try nodes.blocks.publishEpochRecord(
+                EpochRecord(
+                    epoch: next, parent: parent.digest, began: .lost, log: log, parentEnd: end, reason: "drop: 1"))
+            try await until { nodes[0].stopped != nil }
+            #expect(nodes[0].stopped?.code == .epochStale)
+        }
+    }
+}
+
+/// Set once, seen by all.
+final class Flag: Sendable {
+    private let state = Mutex(false)
+    var isSet: Bool { state.withLock { $0 } }
+    func set() { state.withLock { $0 = true } }
+}
