@@ -43,7 +43,7 @@ struct PeerTable {
                 peer.version ?? "", peer.address ?? "",
             ]
         }
-        return table.render(width: width, palette: palette)
+        return "\n" + table.render(width: width, palette: palette)
     }
 
     static func state(_ peer: StatusAnswer.Peer) -> String {

@@ -23,7 +23,8 @@ package struct Heartbeat: Sendable, Equatable {
     package var adopted: Adopted?
     /// First 8 bytes of the SHA-256 of the settings in force, as a big-endian number.
     package var settings: UInt64 = 0
-    /// The oldest block that a reader of this node may still open: what collecting garbage must leave alone.
+    /// The newest block of the oldest list of blocks that a reader of this node still holds: files that were replaced after
+    /// it may still be opened.
     package var oldestBlock: BlockNumber?
     package var version: String = ""
     /// Where its HTTP server listens, when it has one.

@@ -30,6 +30,11 @@ package final class AdoptedBlock: Sendable {
         return opened
     }
 
+    /// Opens all files, so that their digests are checked before anything relies on them, and nobody waits for that later.
+    package func open() throws(VarveError) {
+        for table in manifest.tables { _ = try files(of: table.name) }
+    }
+
     /// The files of a table that may have rows of `key`. Those that certainly have none are not even opened: a sidecar is
     /// small, a file's SHA-256 is taken over all of it.
     package func files(of table: TableName, holding key: Key) throws(VarveError) -> [BlockFile] {
@@ -54,11 +59,18 @@ package struct BlockSet: Sendable {
     package private(set) var blocks: [AdoptedBlock] = []
     /// For each table the keys that were ever erased, with the newest position of that.
     private var erasures: [TableName: [Key: Position]] = [:]
+    private let leases = BlockLeases()
+    /// Says for as long as any copy of this list is held that its files may be opened.
+    private var lease: BlockLeases.Lease?
 
     package init() {}
 
+    /// The newest block of the oldest list of this node's that somebody still reads; nil while there are no blocks.
+    package var oldestHeld: BlockNumber? { leases.oldest }
+
     package mutating func append(_ block: AdoptedBlock) {
         blocks.append(block)
+        lease = leases.lease(block.manifest.number)
         for table in block.manifest.tables {
             for erasure in table.erasures { erasures[table.name, default: [:]][erasure.key] = erasure.position }
         }

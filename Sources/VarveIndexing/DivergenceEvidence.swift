@@ -11,4 +11,12 @@ package struct DivergenceEvidence: Sendable {
     package let published: Manifest?
     /// Where the node stood.
     package let token: Token
+
+    package init(node: String, error: VarveError, own: Manifest, published: Manifest?, token: Token) {
+        self.node = node
+        self.error = error
+        self.own = own
+        self.published = published
+        self.token = token
+    }
 }

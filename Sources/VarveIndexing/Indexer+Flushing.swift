@@ -124,8 +124,18 @@ extension Indexer {
 
     /// Hands the published manifest to the machine, which compares; equal → the files take the frozen block's place.
     private func adopt(_ manifest: Manifest, _ digest: Digest, _ block: FrozenBlock) async {
+        let adopted = AdoptedBlock(manifest, digest, in: store)
         do throws(VarveError) {
-            let adopted = AdoptedBlock(manifest, digest, in: store)
+            // Read and checked before the copy in memory goes, and the log may: what storage holds must be whole.
+            if block.agrees(with: manifest, previous: manifest.previous) {
+                try await onDisk(flushQueue) { () throws(VarveError) in try adopted.open() }
+            }
+        } catch {
+            noteTrouble(error, block)
+            try? await Task.sleep(for: .seconds(2))
+            return
+        }
+        do throws(VarveError) {
             for effect in try stepAndPublish(.published(manifest, digest), adopting: adopted) {
                 switch effect {
                 case .adopted: await adoptedBlock(manifest)
@@ -160,7 +170,7 @@ extension Indexer {
             return published.trouble?.code != error.code
         }
         guard isNew else { return }
-        logger.error("block \(block.number) is not written yet: \(error)", metadata: ["code": error.code.rawValue])
+        logger.error("block \(block.number) is not in storage yet: \(error)", metadata: ["code": error.code.rawValue])
     }
 
     /// Stops; over a divergence only after what proves it is kept.

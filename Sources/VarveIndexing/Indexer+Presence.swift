@@ -1,6 +1,7 @@
 /// Being seen and seeing: the heartbeat, who else lives, and whether the epoch still is the newest one.
 
 internal import Dispatch
+internal import Synchronization
 internal import VarveCore
 internal import VarveModel
 internal import VarveStorage
@@ -60,7 +61,7 @@ extension Indexer {
     }
 
     private func beat(isStopping: Bool) throws(VarveError) {
-        let standing = standing
+        let (standing, oldestHeld) = (standing, state.withLock { $0.blocks.oldestHeld })
         try presence.beat { heartbeat in
             heartbeat.epoch = epoch
             heartbeat.applied = standing.applied
@@ -70,10 +71,11 @@ extension Indexer {
                 Heartbeat.Adopted(number: $0.number, position: $0.position)
             }
             heartbeat.settings = Heartbeat.digest(of: standing.settings)
-            // Every block this node has adopted may still be opened by a reader of it.
-            heartbeat.oldestBlock = standing.adopted == nil ? nil : .first
+            heartbeat.oldestBlock = oldestHeld
             heartbeat.stopped = isStopping ? standing.applied : nil
-            heartbeat.trouble = (standing.stopped ?? standing.trouble)?.code.rawValue
+            // What a node says when it is asked to end is no trouble.
+            let trouble = standing.stopped ?? standing.trouble
+            heartbeat.trouble = trouble?.code == .notReady ? nil : trouble?.code.rawValue
         }
     }
 

@@ -21,7 +21,7 @@ final class GatedStore: ObjectStore {
         var held: [Held] = []
         var refusals: [(prefix: String, error: VarveError)] = []
         var changes: [(prefix: String, change: @Sendable (Bytes) -> Bytes)] = []
-        var putBytes: UInt64 = 0
+        var damage: (prefix: String, isOn: @Sendable () -> Bool)?
     }
 
     private let base: any ObjectStore
@@ -58,6 +58,11 @@ final class GatedStore: ObjectStore {
         state.withLock { $0.changes.append((prefix, change)) }
     }
 
+    /// What is opened below a prefix has its last byte flipped, while `isOn` says so.
+    func changeOpened(_ prefix: String, _ isOn: @escaping @Sendable () -> Bool) {
+        state.withLock { $0.damage = (prefix, isOn) }
+    }
+
     private func pass(_ call: Call, _ name: String) throws(VarveError) {
         let (held, refusal) = state.withLock { state -> (Held?, VarveError?) in
             let refusal = call == .put ? state.refusals.first { name.hasPrefix($0.prefix) }?.error : nil
@@ -91,7 +96,17 @@ final class GatedStore: ObjectStore {
     func persist(_ name: String) throws(VarveError) { try base.persist(name) }
     func size(of name: String) throws(VarveError) -> UInt64? { try base.size(of: name) }
     func list(_ prefix: String) throws(VarveError) -> [String] { try base.list(prefix) }
-    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try base.open(name) }
+    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? {
+        let damage = state.withLock { $0.damage }
+        guard let damage, name.hasPrefix(damage.prefix), damage.isOn(), let bytes = try base.get(name) else {
+            return try base.open(name)
+        }
+        var damaged = bytes.array
+        damaged[damaged.count - 1] ^= 1
+        let other = MemoryObjectStore()
+        _ = try other.putIfAbsent(name, Bytes(damaged))
+        return try other.open(name)
+    }
     func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { try base.overwrite(name, bytes) }
     func remove(_ name: String) throws(VarveError) { try base.remove(name) }
     func progress(of node: String) throws(VarveError) -> UInt64 { try base.progress(of: node) }

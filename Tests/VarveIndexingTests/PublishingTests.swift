@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import VarveCore
 import VarveIndexing
@@ -123,6 +124,42 @@ import VarveStorage
         }
     }
 
+    @Test func aDamagedFileIsNotAdoptedUntilItIsWhole() async throws {
+        try await Nodes.run("a", "b", settings: Settings(rowsPerBlock: 1)) { nodes in
+            let damage = Mutex(true)
+            nodes.gate(1).changeOpened("tables/t/") { damage.withLock { $0 } }
+            nodes.gate(1).refuse("claims/", VarveError(.storageUnreachable, "away"))
+            try await nodes.put(0, 1)
+            try await until { adopted(nodes[0]) == 0 }
+            try await until { nodes[1].trouble?.code == .blockCorrupt }
+            // What it computed itself is still there.
+            #expect(try nodes[1].snapshot.count(TableName("t"), asOf: nodes[1].snapshot.position) == 1)
+            #expect(adopted(nodes[1]) == nil && nodes[1].stopped == nil)
+            damage.withLock { $0 = false }
+            try await until { adopted(nodes[1]) == 0 }
+            #expect(nodes[1].trouble == nil)
+        }
+    }
+
+    @Test func theHeartbeatNamesTheOldestBlocksThatAReaderHolds() async throws {
+        try await Nodes.run("a", settings: Settings(rowsPerBlock: 1), heartbeatMs: 100) { nodes in
+            func oldest() throws -> UInt64? {
+                try nodes.store.get("nodes/a.cbor").flatMap { try Heartbeat.decode($0).oldestBlock?.value }
+            }
+            try await nodes.put(0, 1)
+            try await until { try oldest() == 0 }
+            var reader = Optional(nodes[0].snapshot)
+            for i in 2..<4 { try await nodes.put(0, i) }
+            try await until { adopted(nodes[0]) == 2 }
+            let beat = try nodes.store.get("nodes/a.cbor")
+            try await until { try nodes.store.get("nodes/a.cbor") != beat }
+            #expect(try oldest() == 0)
+            #expect(reader?.blocks.blocks.count == 1)
+            reader = nil
+            try await until { try oldest() == 2 }
+        }
+    }
+
     @Test func anotherBlockInStorageStopsTheNodeAndKeepsTheEvidence() async throws {
         try await Nodes.run("a", "b", settings: Settings(rowsPerBlock: 1)) { nodes in
             nodes.gate(1).change("blocks/") { bytes in
@@ -146,12 +183,15 @@ import VarveStorage
 
     @Test func anEpochThatHasASuccessorIsNotPublishedInto() async throws {
         try await Nodes.run("a", settings: Settings(rowsPerBlock: 1)) { nodes in
+            let gate = nodes.gate(0).hold(.put, "tables/")
+            try await nodes.put(0, 1)
+            await gate.wait()
             let first = try #require(try nodes.blocks.epochRecord(.first))
             var next = first.record
             next.epoch = Epoch(1)!
             next.parent = first.digest
             _ = try nodes.blocks.publishEpochRecord(next)
-            try await nodes.put(0, 1)
+            gate.open()
             try await until { nodes[0].stopped != nil }
             #expect(nodes[0].stopped?.code == .epochStale)
             #expect(try nodes.blocks.manifest(.first, .first) == nil)
