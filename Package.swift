@@ -105,6 +105,9 @@ let layers: [Target] = [
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // never imported by layers 3 to 6
+    layer("VarveSimulation", ["VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel"]),
+    .executableTarget(
+        name: "VarveSimulate", dependencies: ["VarveSimulation"], exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
         name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveIO", "VarveTestSupport"],
         path: "Tests/VarveLogWorker", swiftSettings: strict),
@@ -120,6 +123,7 @@ let package = Package(
         .executable(name: "varve", targets: ["VarveCommand"]),
         .executable(name: "varve-bench", targets: ["VarveBenchmarks"]),
         .executable(name: "varve-fuzz", targets: ["VarveFuzz"]),
+        .executable(name: "varve-simulate", targets: ["VarveSimulate"]),
     ],
     targets: cLibraries + layers + [
         tests("VarveModelTests", ["VarveModel"], resources: [.copy("Fixtures")]),
@@ -138,6 +142,8 @@ let package = Package(
         tests(
             "VarveIndexingTests",
             ["VarveIndexing", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
+        tests("SimulationTests", ["VarveSimulation"]),
+        tests("SimulationTests", ["VarveSimulation", "VarveSimulate"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
         tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),

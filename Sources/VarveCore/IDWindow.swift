@@ -22,6 +22,13 @@ package struct IDWindow: Sendable {
 
     package subscript(id: SubmissionID) -> Decision? { decisions[id] }
 
+    /// Takes back what was remembered at a cut, in order. Nothing is forgotten by it: settings that changed with the cut
+    /// count from the next decision on, on a node that starts here as on one that went through.
+    package mutating func restore(_ decision: Decision) {
+        decisions[decision.id] = decision
+        order.append(decision.id)
+    }
+
     /// Adds a decision and forgets what the settings say; time is the decision's own effective time.
     package mutating func add(_ decision: Decision, _ settings: Settings) {
         decisions[decision.id] = decision

@@ -116,7 +116,7 @@ package struct NodeMachine: Sendable {
             number: manifest.number, position: manifest.last, systemTime: manifest.systemTime, digest: digest)
         previous = digest
         window = IDWindow(horizon: manifest.horizon)
-        for decision in decisions { window.add(decision, manifest.settings) }
+        for decision in decisions { window.restore(decision) }
         self.catalog = catalog
         catalogAtCut = catalog.mapValues { $0.names.count }
         anchors = Anchors(manifest.anchors)

@@ -76,7 +76,7 @@ package struct BlockSet: Sendable {
         }
     }
 
-    /// Keys of `table` whose versions up to a position are hidden; nil when none are.
+    /// Keys of `table` whose versions before a position are hidden; nil when none are.
     func erased(_ table: TableName) -> [Key: Position]? { erasures[table] }
 
     /// Rows of `key`, newest first, that stand at or before `position` and are not erased; `body` returns false to stop.
@@ -86,11 +86,12 @@ package struct BlockSet: Sendable {
     ) throws(VarveError) {
         let hidden = erasures[table]?[key]
         for block in blocks.reversed() where block.manifest.first <= position {
-            if let hidden, block.manifest.last <= hidden { return }
+            if let hidden, block.manifest.last < hidden { return }
             for file in try block.files(of: table, holding: key) {
                 for row in file.find(key) {
                     let at = file.position(at: row)
-                    if let hidden, at <= hidden { return }
+                    // What the erasing transaction itself wrote after it stands at the same position, and stays.
+                    if let hidden, at < hidden { return }
                     if at <= position, !(try body(file, row)) { return }
                 }
             }

@@ -2,10 +2,10 @@
 
 internal import Dispatch
 internal import Synchronization
-internal import VarveCore
+package import VarveCore
 internal import VarveLog
-internal import VarveModel
-internal import VarveStorage
+package import VarveModel
+package import VarveStorage
 internal import VarveTelemetry
 
 extension Indexer {
@@ -228,7 +228,7 @@ extension FrozenBlock {
     var epoch: Epoch { draft.last.epoch }
 
     /// A table's versions as block rows: by key, newest first.
-    func rows(of table: TableName) -> [BlockRow] {
+    package func rows(of table: TableName) -> [BlockRow] {
         var rows: [BlockRow] = []
         if table == .transactions {
             decisions.forEach { position, decision in

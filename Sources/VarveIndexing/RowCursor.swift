@@ -118,7 +118,7 @@ package struct RowCursor: Sendable {
                 while end < file.rowCount && file.compareKey(at: end, with: key) == 0 { end += 1 }
                 var visible = row
                 while visible < end && file.position(at: visible) > position { visible += 1 }
-                let isHidden = erased?[key].map { visible < end && file.position(at: visible) <= $0 } ?? false
+                let isHidden = erased?[key].map { visible < end && file.position(at: visible) < $0 } ?? false
                 if visible < end, !isHidden {
                     let isDeleted = file.isDeleted(at: visible)
                     source.head = Head(

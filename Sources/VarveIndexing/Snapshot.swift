@@ -13,6 +13,8 @@ package struct Snapshot: Sendable {
     package let systemTime: Instant
     package let effectiveTime: Int64
     package let effectChain: Bytes16
+    /// The newest submission id that is no longer remembered was decided here.
+    private let horizon: Position
     package let blocks: BlockSet
     /// Blocks in memory, newest first: the open one and the frozen ones.
     package let memory: [Memory]
@@ -31,6 +33,7 @@ package struct Snapshot: Sendable {
         systemTime = machine.systemTime
         effectiveTime = machine.effectiveTime
         effectChain = machine.effectChain.value
+        horizon = machine.window.horizon
         self.blocks = blocks
         catalog = machine.catalog
         let open = machine.open
@@ -134,8 +137,17 @@ package struct Snapshot: Sendable {
         return found
     }
 
-    /// The decision about an id in adopted blocks, behind the id window.
+    /// The decision about an id behind the id window: in adopted blocks, or in one that waits to be.
     package func decision(_ id: SubmissionID) throws(VarveError) -> Decision? {
+        // Seldom any: ids are forgotten long after their blocks have been adopted, unless storage is away.
+        for block in memory {
+            guard let first = block.first, first <= horizon else { continue }
+            var cursor = block.decisions.cursor()
+            while let (position, decision) = cursor.current, position <= horizon {
+                if decision.id == id { return decision }
+                cursor.advance()
+            }
+        }
         guard let key = Key(id.description) else { return nil }
         for block in blocks.blocks.reversed() {
             for file in try block.files(of: .transactions) {

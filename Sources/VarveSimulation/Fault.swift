@@ -1,0 +1,159 @@
+/// Everything that can go wrong in a simulation, and how often it does in this one.
+///
+/// Each kind draws from a stream of its own and counts its hits, so that one hit can be left out (`kind:number`) while
+/// all else stays as it is: that is how a failing schedule is shrunk.
+
+package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
+    // The way into the log
+    case appendLost
+    case appendUnreported
+    case appendDuplicated
+    case appendLate
+    case appendRefused
+    case produceStops
+    // The log
+    case brokerAway
+    case fetchStops
+    case logClockBack
+    case logClockForward
+    case offsetHole
+    case foreignRecord
+    case otherDatabasesRecord
+    case lateGenesis
+    case malformedTransaction
+    case damagedFetch
+    case retention
+    case retentionTooShort
+    case logSyncFails
+    // Storage
+    case putLost
+    case putUnreported
+    case storageUnreachable
+    case storageFull
+    case storageDenied
+    case storageSlow
+    case listingStale
+    case syncFails
+    case powerLoss
+    case bitRot
+    case fileDeleted
+    case readFails
+    // Nodes
+    case crash
+    case crashInEffects
+    case crashWhilePublishing
+    case pause
+    case longPause
+    case clockJump
+    case slowNode
+    case allCrash
+    case differingRead
+    // Clients and operators
+    case clientGone
+    case sameIDOtherContent
+    case retryAfterHorizon
+    case idleHours
+    case settingsChange
+
+    package var name: String { String(describing: self) }
+    package init?(name: some StringProtocol) {
+        guard let fault = Fault.allCases.first(where: { $0.name == name }) else { return nil }
+        self = fault
+    }
+    package static func < (a: Fault, b: Fault) -> Bool { a.rawValue < b.rawValue }
+
+    /// Hits in a million chances, when the kind is in the swarm; what a chance is depends on the kind (an append, a step of
+    /// the nemesis, …).
+    var rate: Int {
+        switch self {
+        case .appendLost, .appendUnreported, .appendDuplicated, .appendLate, .appendRefused: 15_000
+        case .foreignRecord, .otherDatabasesRecord, .lateGenesis, .malformedTransaction: 15_000
+        case .offsetHole: 20_000
+        case .damagedFetch: 3_000
+        case .crashInEffects: 2_000
+        case .crashWhilePublishing: 8_000
+        case .putLost, .putUnreported: 15_000
+        case .syncFails: 8_000
+        case .readFails: 10_000
+        case .listingStale: 100_000
+        case .logSyncFails: 10_000
+        case .clientGone: 20_000
+        case .sameIDOtherContent: 20_000
+        case .retryAfterHorizon: 30_000
+        case .crash, .pause: 60_000
+        case .slowNode, .clockJump, .brokerAway, .fetchStops, .produceStops: 25_000
+        case .logClockBack, .logClockForward: 30_000
+        case .storageUnreachable, .storageFull, .storageDenied, .storageSlow: 20_000
+        case .retention: 60_000
+        case .settingsChange: 400_000
+        case .longPause, .allCrash, .powerLoss: 10_000
+        case .idleHours: 8_000
+        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort: 8_000
+        }
+    }
+
+    /// Kinds after which nodes may stop for good, or records be gone: in few seeds only, so that the others check more.
+    var isGrave: Bool {
+        switch self {
+        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort: true
+        default: false
+        }
+    }
+}
+
+/// One hit that is left out.
+package struct Omission: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package var fault: Fault
+    package var number: Int
+    package init(_ fault: Fault, _ number: Int) {
+        self.fault = fault
+        self.number = number
+    }
+    package var description: String { "\(fault.name):\(number)" }
+    package static func < (a: Omission, b: Omission) -> Bool { (a.fault, a.number) < (b.fault, b.number) }
+}
+
+struct FaultSource {
+    private var streams: [Random]
+    private(set) var rates: [Int]
+    /// Hits, left out or not, and those that were injected.
+    private(set) var hits: [Int]
+    private(set) var injected: [Int]
+    private let omissions: Set<Omission>
+    /// Set when the run is being brought to its end: nothing goes wrong any more.
+    var isHealed = false
+    private(set) var schedule: [Omission] = []
+
+    init(_ seed: UInt64, without: Set<Fault>, omitting: Set<Omission>) {
+        var chooser = Random(seed, 1)
+        streams = Fault.allCases.map { Random(seed, 100 + UInt64($0.rawValue)) }
+        hits = Array(repeating: 0, count: Fault.allCases.count)
+        injected = hits
+        omissions = omitting
+        // A swarm: each seed has some kinds and not others, some of them often.
+        let isCalm = chooser.chance(80_000)
+        rates = Fault.allCases.map { fault in
+            let isIn = chooser.chance(fault.isGrave ? 50_000 : 450_000)
+            let times = chooser.pick([1, 1, 1, 3])
+            return isIn && !isCalm && !without.contains(fault) ? fault.rate * times : 0
+        }
+    }
+
+    /// Whether the fault happens at this chance.
+    mutating func occurs(_ fault: Fault) -> Bool {
+        let i = Int(fault.rawValue)
+        guard rates[i] > 0, !isHealed, streams[i].chance(rates[i]) else { return false }
+        hits[i] += 1
+        let omission = Omission(fault, hits[i])
+        guard omissions.isEmpty || !omissions.contains(omission) else { return false }
+        injected[i] += 1
+        schedule.append(omission)
+        return true
+    }
+
+    /// A draw that belongs to a fault that happens.
+    mutating func within(_ fault: Fault, _ range: ClosedRange<Int>) -> Int {
+        streams[Int(fault.rawValue)].spread(range)
+    }
+    mutating func below(_ fault: Fault, _ bound: Int) -> Int { streams[Int(fault.rawValue)].below(bound) }
+}

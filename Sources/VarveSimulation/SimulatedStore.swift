@@ -1,0 +1,180 @@
+/// One directory that all nodes share, down to what a power loss leaves of it.
+///
+/// A put makes an object visible to all at once (its link), and durable when the putting call returns (its directory
+/// synced). In between stands `settle`: until it has run, a power loss may take the object away, each one by itself.
+/// `NodeStore` is one node's view, with the faults of its calls.
+
+package import VarveModel
+package import VarveStorage
+
+/// An object's bytes; immutable.
+final class StoredBytes: ObjectContents {
+    let bytes: Bytes
+    init(_ bytes: Bytes) { self.bytes = bytes }
+    var count: Int { bytes.count }
+    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try bytes.array.withUnsafeBytes(body)
+    }
+}
+
+// One simulation runs on one thread from its beginning to its end; the contract asks for Sendable.
+final class SimulatedStore: @unchecked Sendable {
+    private(set) var objects: [String: StoredBytes] = [:]
+    /// Visible, but not durable yet, in order.
+    private(set) var unsettled: [String] = []
+    /// Names of manifests that ever stood there, with their digests: they must stay what they were.
+    private(set) var manifestsSeen: [String: Digest] = [:]
+    private(set) var changedManifest: String?
+    private(set) var bytesPut = 0
+    private(set) var puts = 0
+    private var progress: [String: UInt64] = [:]
+    var lastListed: [String: [String]] = [:]
+
+    init() {}
+
+    func put(_ name: String, _ bytes: Bytes, by node: String) -> PutOutcome {
+        if let standing = objects[name] {
+            settle(name)
+            return standing.bytes == bytes ? .identical : .different(standing.bytes)
+        }
+        objects[name] = StoredBytes(bytes)
+        unsettled.append(name)
+        bytesPut += bytes.count
+        puts += 1
+        progress[node, default: 0] += 1
+        if name.hasPrefix("blocks/") {
+            let digest = Digest(of: bytes)
+            if let seen = manifestsSeen.updateValue(digest, forKey: name), seen != digest { changedManifest = name }
+        }
+        return .created
+    }
+
+    func overwrite(_ name: String, _ bytes: Bytes) { objects[name] = StoredBytes(bytes) }
+    func remove(_ name: String) { objects[name] = nil }
+    func progress(of node: String) -> UInt64 { progress[node] ?? 0 }
+
+    /// The object and its name are durable from now on: its directory is synced, with all names in it.
+    func settle(_ name: String) {
+        guard !unsettled.isEmpty else { return }
+        let directory = Self.directory(of: name)
+        unsettled.removeAll { Self.directory(of: $0) == directory }
+    }
+
+    private static func directory(of name: String) -> Substring {
+        name[..<(name.lastIndex(of: "/") ?? name.startIndex)]
+    }
+
+    func list(_ prefix: String) -> [String] {
+        objects.keys.filter {
+            $0.hasPrefix(prefix) && !$0.utf8.dropFirst(prefix.utf8.count).contains(0x2f)
+        }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// What is not durable stays or goes, one by one.
+    func losePower(_ keeps: () -> Bool) {
+        for name in unsettled where !keeps() { objects[name] = nil }
+        unsettled = []
+    }
+
+    func damage(_ name: String, _ bytes: Bytes?) { objects[name] = bytes.map { StoredBytes($0) } }
+
+    /// What would be there after a power loss now.
+    func copyAfterPowerLoss(_ keeps: () -> Bool) -> SimulatedStore {
+        let copy = SimulatedStore()
+        copy.objects = objects
+        copy.unsettled = unsettled
+        copy.losePower(keeps)
+        return copy
+    }
+}
+
+/// What storage calls meet right now, for all nodes.
+struct StorageWeather {
+    var unreachableUntil: Int64 = 0
+    var deniedUntil: Int64 = 0
+    var fullUntil: Int64 = 0
+    var slowUntil: Int64 = 0
+}
+
+/// One node's view of the directory.
+// One simulation runs on one thread; the contract asks for Sendable.
+final class NodeStore: ObjectStore, @unchecked Sendable {
+    let directory: SimulatedStore
+    let node: String
+    unowned let world: World?
+    /// Puts whose calls have not returned yet.
+    private var pending: [String] = []
+
+    init(_ directory: SimulatedStore, _ node: String, _ world: World?) {
+        self.directory = directory
+        self.node = node
+        self.world = world
+    }
+
+    var isShared: Bool { true }
+
+    /// The put's call returns: what it wrote is durable.
+    func settle() {
+        for name in pending { directory.settle(name) }
+        pending = []
+    }
+
+    private func check(writing: Bool) throws(VarveError) {
+        guard let world else { return }
+        if world.weather.unreachableUntil > world.now {
+            throw VarveError(.storageUnreachable, "storage is away")
+        }
+        if !writing { return }
+        if world.weather.deniedUntil > world.now { throw VarveError(.storageDenied, "storage is read-only") }
+        if world.weather.fullUntil > world.now { throw VarveError(.storageFull, "storage is full") }
+        if world.faults.occurs(.syncFails) { throw VarveError(.ioFatal, "a sync failed") }
+    }
+
+    func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
+        try check(writing: true)
+        guard let world else { return directory.put(name, bytes, by: node) }
+        if world.faults.occurs(.putLost) { throw VarveError(.storageUnreachable, "a put was lost") }
+        let outcome = directory.put(name, bytes, by: node)
+        if outcome == .created { pending.append(name) }
+        if case .different = outcome, !name.hasPrefix("claims/") { world.differingPut(name, by: node) }
+        if world.faults.occurs(.putUnreported) { throw VarveError(.storageUnreachable, "a put was not answered") }
+        return outcome
+    }
+
+    func get(_ name: String) throws(VarveError) -> Bytes? {
+        try check(writing: false)
+        return directory.objects[name]?.bytes
+    }
+
+    func size(of name: String) throws(VarveError) -> UInt64? {
+        try check(writing: false)
+        return directory.objects[name].map { UInt64($0.count) }
+    }
+
+    func list(_ prefix: String) throws(VarveError) -> [String] {
+        try check(writing: false)
+        let listed = directory.list(prefix)
+        // An older state of the directory: what was added since is missing.
+        if let world, let before = directory.lastListed[prefix], world.faults.occurs(.listingStale) { return before }
+        directory.lastListed[prefix] = listed
+        return listed
+    }
+
+    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? {
+        try check(writing: false)
+        if let world, world.faults.occurs(.readFails) { throw VarveError(.storageUnreachable, "a read failed") }
+        return directory.objects[name]
+    }
+
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
+        try check(writing: true)
+        directory.overwrite(name, bytes)
+    }
+
+    func remove(_ name: String) throws(VarveError) {
+        try check(writing: true)
+        directory.remove(name)
+    }
+
+    func progress(of node: String) throws(VarveError) -> UInt64 { directory.progress(of: node) }
+}

@@ -1,0 +1,190 @@
+/// What goes wrong beside single calls: crashes, pauses, clocks, weather, damage. And the end, when all is mended.
+
+internal import VarveCore
+internal import VarveIndexing
+internal import VarveModel
+internal import VarveStorage
+
+extension World {
+    /// Strikes every 20 ms of virtual time on average.
+    func strike() {
+        guard !isHealing else { return }
+        push(.nemesis, after: Int64(random.spread(5_000...100_000)))
+        for node in nodes {
+            if faults.occurs(.crash) { crash(node, restartAfter: restartDelay()) }
+            if faults.occurs(.pause) { pause(node, Int64(faults.within(.pause, 1_000...4_000_000))) }
+            if faults.occurs(.longPause) { pause(node, Int64(faults.within(.longPause, 1_000_000...600_000_000))) }
+            if faults.occurs(.clockJump) { node.wallOffset += Int64(faults.below(.clockJump, 7_200_000)) - 3_600_000 }
+            if faults.occurs(.clockJump) { node.drift = Int64(faults.below(.clockJump, 100)) - 50 }
+            if faults.occurs(.slowNode) { node.slowUntil = now + Int64(faults.within(.slowNode, 10_000...5_000_000)) }
+            if faults.occurs(.fetchStops) {
+                node.fetchStoppedUntil = now + Int64(faults.within(.fetchStops, 10_000...10_000_000))
+            }
+            if faults.occurs(.produceStops) {
+                node.produceStoppedUntil = now + Int64(faults.within(.produceStops, 10_000...10_000_000))
+            }
+        }
+        if faults.occurs(.allCrash) { for node in nodes { crash(node, restartAfter: restartDelay()) } }
+        if faults.occurs(.powerLoss) { losePower() }
+        if faults.occurs(.brokerAway) {
+            brokerAwayUntil = now + Int64(faults.within(.brokerAway, 10_000...60_000_000))
+        }
+        if faults.occurs(.logClockBack) { log.clockOffset -= Int64(faults.within(.logClockBack, 1...3_600_000)) }
+        if faults.occurs(.logClockForward) {
+            log.clockOffset += Int64(faults.within(.logClockForward, 1...100_000_000))
+        }
+        if faults.occurs(.storageUnreachable) { weather.unreachableUntil = now + storm(.storageUnreachable) }
+        if faults.occurs(.storageFull) { weather.fullUntil = now + storm(.storageFull) }
+        if faults.occurs(.storageDenied) { weather.deniedUntil = now + storm(.storageDenied) }
+        if faults.occurs(.storageSlow) { weather.slowUntil = now + storm(.storageSlow) }
+        if faults.occurs(.retention) { expire() }
+        if faults.occurs(.retentionTooShort), !log.isLocal {
+            note { "the log loses everything below \(log.end)" }
+            log.trim(below: log.end)
+            excused.insert(ErrorCode.logGap.rawValue)
+        }
+        if faults.occurs(.bitRot) { rot() }
+        if faults.occurs(.fileDeleted) { loseFile() }
+        if faults.occurs(.idleHours) {
+            now += Int64(faults.within(.idleHours, 60_000_000...108_000_000_000))
+            note { "nothing happens for hours" }
+        }
+        if random.chance(10_000) { checkReopening() }
+    }
+
+    private func storm(_ fault: Fault) -> Int64 { Int64(faults.within(fault, 10_000...20_000_000)) }
+
+    private func pause(_ node: SimulatedNode, _ duration: Int64) {
+        guard node.isUp else { return }
+        note { "\(node.name) is stopped for \(duration / 1000) ms" }
+        node.pausedUntil = max(node.pausedUntil, now + duration)
+    }
+
+    private func losePower() {
+        note { "power fails" }
+        for node in nodes { crash(node, restartAfter: restartDelay()) }
+        directory.losePower { random.chance(500_000) }
+        if log.isLocal, log.end > log.synced { loseTail() }
+    }
+
+    /// The local log's unsynced records from some one on; nobody was told of them, nobody read them.
+    func loseTail() {
+        log.tear(keeping: random.below(Int(log.end - log.synced) + 1))
+        replay()
+    }
+
+    /// What the log holds has changed at its end: the oracle reads it anew.
+    private func replay() {
+        reference = Reference(database: reference.database, genesis: reference.genesis, settings: plan.settings)
+        for (offset, entry) in log.entries.enumerated() {
+            if let entry { reference.read(Int64(offset), entry.time, entry.bytes) }
+        }
+    }
+
+    /// Retention: what the newest block covers goes.
+    private func expire() {
+        guard !log.isLocal, let newest = directory.list("blocks/e0000/").last,
+            let bytes = directory.objects[newest]?.bytes, let manifest = try? Manifest.decode(bytes),
+            !directory.unsettled.contains(newest)
+        else { return }
+        let covered = manifest.last.offset.value + 1
+        note { "records below \(covered) expire" }
+        log.trim(below: covered)
+    }
+
+    private func rot() {
+        let files = directory.list("tables/a/")
+        guard !files.isEmpty else { return }
+        let name = files[faults.below(.bitRot, files.count)]
+        var bytes = directory.objects[name]!.bytes.array
+        bytes[faults.below(.bitRot, bytes.count)] ^= 1 << UInt8(faults.below(.bitRot, 8))
+        note { "a bit of \(name) flips" }
+        directory.damage(name, Bytes(bytes))
+        excused.insert(ErrorCode.blockCorrupt.rawValue)
+    }
+
+    private func loseFile() {
+        let files = directory.list("tables/a/")
+        guard !files.isEmpty else { return }
+        let name = files[faults.below(.fileDeleted, files.count)]
+        note { "\(name) is deleted" }
+        directory.damage(name, nil)
+        excused.insert(ErrorCode.blockCorrupt.rawValue)
+    }
+
+    // MARK: The end
+
+    /// Everything is mended; then all nodes come to the same end, and nothing that was acknowledged is missing.
+    func heal() {
+        isHealing = true
+        faults.isHealed = true
+        brokerAwayUntil = 0
+        weather = StorageWeather()
+        for node in nodes {
+            // What waits in a stopped process would come too late for the end.
+            if node.pausedUntil > now { crash(node, restartAfter: 1_000) }
+            node.pausedUntil = 0
+            node.fetchStoppedUntil = 0
+            node.produceStoppedUntil = 0
+            node.slowUntil = 0
+            if !node.isRunning { push(.restart(node: node.index), after: 1_000) }
+        }
+        note { "all is mended" }
+        // What was damaged for good has no end that is good.
+        guard excused.isEmpty || excused == [ErrorCode.ioFatal.rawValue] else { return }
+        let bound = eventCount + 4_000 + 400 * nodes.count * max(1, log.entries.count / 50)
+        while failure == nil, !isQuiet {
+            guard eventCount < bound else {
+                return fail("once all is mended, everything comes to its end", unfinished)
+            }
+            step()
+        }
+        guard failure == nil else { return }
+        checkEnd()
+    }
+
+    private var isQuiet: Bool {
+        clients.allSatisfy { $0.want == nil }
+            && nodes.allSatisfy { node in
+                node.isRunning && node.isReady && node.machine.frozen.isEmpty && node.next >= log.readable.upperBound
+                    && node.running.isEmpty && node.queue.isEmpty
+            } && requests.isEmpty
+    }
+
+    private var unfinished: String {
+        nodes.map { node in
+            let state = node.isRunning ? node.isReady ? "ready" : "reading" : node.isUp ? "stopped" : "down"
+            return "\(node.name) \(state) next \(node.next) frozen \(node.machine?.frozen.count ?? 0) "
+                + "carrying \(node.running.map { "\($0.submission.id) \($0.sequence)" })"
+        }.joined(separator: ", ")
+            + "; end \(log.end), requests \(requests.count), clients \(clients.filter { $0.want != nil }.count)"
+    }
+
+    private func checkEnd() {
+        for node in nodes {
+            guard let applied = node.machine.applied else { continue }
+            for table in ["a", "b", "c"].prefix(plan.tables) {
+                for n in 0..<min(plan.keys, 20) {
+                    let key = n & 1 == 0 ? Key(Int64(n)) : Key("k\(n)")!
+                    guard compare(node, TableName(unchecked: table), key, asOf: applied, applied: applied) else {
+                        return
+                    }
+                }
+            }
+        }
+        for client in clients {
+            for id in client.refused where reference.verdicts[id] != nil {
+                return fail("what is refused was not written", "\(id) was refused, and was decided")
+            }
+            for known in client.known where known.isDecided {
+                for node in nodes {
+                    let found = try? lookUp(node, known.id)
+                    guard let found, let verdict = reference.verdicts[known.id], same(found, verdict) else {
+                        return fail("nothing acknowledged is lost", "\(known.id) at \(node.name)")
+                    }
+                }
+            }
+        }
+        checkReopening()
+    }
+}

@@ -1,0 +1,196 @@
+/// A whole cluster in virtual time: nodes, clients, one log, one storage directory, and everything that goes wrong.
+///
+/// One thread, one queue of events, one seed. Two runs with the same options are the same to the last event, on every
+/// machine: nothing here reads a clock, a pointer or the order of a hash table. `fingerprint` folds every event and every
+/// chain value together, so that a difference shows.
+
+package import VarveModel
+
+package struct Options: Sendable {
+    package var seed: UInt64
+    package var events: Int
+    package var without: Set<Fault> = []
+    package var omitting: Set<Omission> = []
+    package var isTraced = false
+
+    package init(seed: UInt64, events: Int) {
+        self.seed = seed
+        self.events = events
+    }
+}
+
+package struct Failure: Sendable, Equatable {
+    package var invariant: String
+    package var detail: String
+    package var time: Int64
+    package var event: Int
+}
+
+package struct RunReport: Sendable {
+    package var options: Options
+    package var failure: Failure?
+    package var fingerprint: UInt64
+    package var events: Int
+    package var microseconds: Int64
+    package var records: Int
+    package var blocks: Int
+    package var answers: Int
+    package var injected: [Int]
+    package var schedule: [Omission]
+    package var trace: [String]
+    /// Bytes of block files that were put, over those that a single writer would put.
+    package var bytesPut: Int
+}
+
+final class World {
+    let options: Options
+    let plan: Plan
+    var faults: FaultSource
+    /// Of the shell and the network.
+    var random: Random
+    var now: Int64 = 0
+    var queueEvents = EventQueue()
+    var eventCount = 0
+    var fingerprint: UInt64 = 0xcbf2_9ce4_8422_2325
+    var failure: Failure?
+    var trace: [String] = []
+
+    var log: SimulatedLog
+    var reference: Reference
+    let directory = SimulatedStore()
+    var weather = StorageWeather()
+    var nodes: [SimulatedNode] = []
+    var clients: [Client] = []
+
+    struct Request {
+        let node: Int
+        let life: Int
+        let items: [SimulatedNode.Pending]
+        /// What becomes of it, drawn when it was sent.
+        var lands: Int
+        var isReported: Bool
+        var refused = false
+        var hasArrived = false
+    }
+
+    var requests: [Int: Request] = [:]
+    var nextRequest = 0
+    var brokerAwayUntil: Int64 = 0
+    /// Newest decision that any client was told of.
+    var acknowledged = Position.zero
+    var answers = 0
+    /// Codes with which a node may stop, because what they say was done to it.
+    var excused: Set<String> = []
+    /// By offset of a node's first passage: H; nothing else may ever be seen there.
+    var publishedDigests: [UInt64: Digest] = [:]
+    var isHealing = false
+    /// A sync of the local log failed: what stands behind the last good one may be torn.
+    var hasSyncFailed = false
+    /// Blocks that some node has adopted after their publication: they are durable.
+    var adoptedBlocks: UInt64 = 0
+
+    init(_ options: Options) {
+        self.options = options
+        plan = Plan(options.seed)
+        faults = FaultSource(options.seed, without: options.without, omitting: options.omitting)
+        random = Random(options.seed, 3)
+        log = SimulatedLog(isLocal: plan.isLocalLog)
+        let database = DatabaseID(high: 1, low: options.seed)
+        let genesis = GenesisID(high: 2, low: options.seed)
+        reference = Reference(database: database, genesis: genesis, settings: plan.settings)
+        begin(database, genesis)
+    }
+
+    /// A new database as a first start leaves it: FORMAT, genesis, epoch record.
+    private func begin(_ database: DatabaseID, _ genesis: GenesisID) {
+        let place = LogReference(kind: .memory, topic: "e0000")
+        let content = Genesis(
+            database: database, epoch: .first, log: place, began: .initial, settings: plan.settings)
+        let record = Record(
+            header: RecordHeader(type: .genesis, logTag: .none, id: genesis), payload: content.encoded())
+        append(record.encoded())
+        log.sync()
+        var found = place
+        found.genesis = genesis
+        found.genesisOffset = .zero
+        let epoch = EpochRecord(
+            epoch: .first, parent: .zero, began: .initial, log: found, parentEnd: nil, reason: "")
+        for (name, bytes) in [
+            ("FORMAT", StorageFormat(database: database).encoded()), ("epochs/e0000.cbor", epoch.encoded()),
+        ] {
+            _ = directory.put(name, bytes, by: "init")
+            directory.settle(name)
+        }
+        for i in 0..<plan.nodes {
+            nodes.append(SimulatedNode(i))
+            queueEvents.push(.restart(node: i), at: Int64(random.below(5_000)))
+        }
+        for i in 0..<plan.clients {
+            clients.append(Client(i, options.seed))
+            queueEvents.push(.client(i), at: Int64(10_000 + random.below(10_000)))
+        }
+        queueEvents.push(.nemesis, at: 50_000)
+    }
+
+    func push(_ happening: Happening, after delay: Int64) { queueEvents.push(happening, at: now + delay) }
+
+    // MARK: Running
+
+    func run() -> RunReport {
+        while eventCount < options.events, failure == nil { step() }
+        if failure == nil { heal() }
+        return RunReport(
+            options: options, failure: failure, fingerprint: fingerprint, events: eventCount, microseconds: now,
+            records: Int(log.end), blocks: reference.blocks.count, answers: answers, injected: faults.injected,
+            schedule: faults.schedule, trace: trace, bytesPut: directory.bytesPut)
+    }
+
+    func step() {
+        guard let event = queueEvents.pop() else { return fail("something happens", "no event is left") }
+        eventCount += 1
+        now = max(now, event.time)
+        fold(event.happening.code)
+        fold(UInt64(bitPattern: now))
+        if let i = event.happening.node, nodes[i].pausedUntil > now {
+            // Nothing happens in a stopped process; all of it does when it goes on.
+            return queueEvents.push(event.happening, at: nodes[i].pausedUntil)
+        }
+        switch event.happening {
+        case .fetch(let i, let life): if nodes[i].life == life { fetch(nodes[i]) }
+        case .request(let i): arrive(i)
+        case .report(let i): reported(i)
+        case .flush(let i, let life): if nodes[i].life == life { flush(nodes[i]) }
+        case .tick(let i, let life): if nodes[i].life == life { tick(nodes[i]) }
+        case .heartbeat(let i, let life): if nodes[i].life == life { beat(nodes[i]) }
+        case .client(let i): act(i)
+        case .clientWaited(let i, let call): waited(i, call)
+        case .restart(let i):
+            if nodes[i].stopped != nil { nodes[i].phase = .down }
+            start(nodes[i])
+        case .stray(let i): stray(i)
+        case .nemesis: strike()
+        }
+    }
+
+    func fold(_ value: UInt64) { fingerprint = (fingerprint ^ value) &* 0x0000_0100_0000_01b3 }
+
+    func fail(_ invariant: String, _ detail: @autoclosure () -> String) {
+        guard failure == nil else { return }
+        failure = Failure(invariant: invariant, detail: detail(), time: now, event: eventCount)
+        note { "FAILED: \(invariant): \(failure!.detail)" }
+    }
+
+    func note(_ line: () -> String) {
+        guard options.isTraced else { return }
+        let ms = now / 1000
+        let rest = String(1000 + now % 1000).dropFirst()
+        trace.append("\(ms).\(rest) #\(eventCount) \(line())")
+    }
+
+    func restartDelay() -> Int64 { Int64(random.spread(1_000...30_000_000)) }
+}
+
+package enum Simulation {
+    /// One run, from the seed to its report.
+    package static func run(_ options: Options) -> RunReport { World(options).run() }
+}
