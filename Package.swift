@@ -142,7 +142,6 @@ let package = Package(
         tests(
             "VarveIndexingTests",
             ["VarveIndexing", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
-        tests("SimulationTests", ["VarveSimulation"]),
         tests("SimulationTests", ["VarveSimulation", "VarveSimulate"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),

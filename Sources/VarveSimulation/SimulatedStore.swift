@@ -20,6 +20,8 @@ final class StoredBytes: ObjectContents {
 // One simulation runs on one thread from its beginning to its end; the contract asks for Sendable.
 final class SimulatedStore: @unchecked Sendable {
     private(set) var objects: [String: StoredBytes] = [:]
+    /// Names by directory, in byte order.
+    private var directories: [String: [String]] = [:]
     /// Visible, but not durable yet, in order.
     private(set) var unsettled: [String] = []
     /// Names of manifests that ever stood there, with their digests: they must stay what they were.
@@ -37,7 +39,7 @@ final class SimulatedStore: @unchecked Sendable {
             settle(name)
             return standing.bytes == bytes ? .identical : .different(standing.bytes)
         }
-        objects[name] = StoredBytes(bytes)
+        place(name, StoredBytes(bytes))
         unsettled.append(name)
         bytesPut += bytes.count
         puts += 1
@@ -49,8 +51,8 @@ final class SimulatedStore: @unchecked Sendable {
         return .created
     }
 
-    func overwrite(_ name: String, _ bytes: Bytes) { objects[name] = StoredBytes(bytes) }
-    func remove(_ name: String) { objects[name] = nil }
+    func overwrite(_ name: String, _ bytes: Bytes) { place(name, StoredBytes(bytes)) }
+    func remove(_ name: String) { place(name, nil) }
     func progress(of node: String) -> UInt64 { progress[node] ?? 0 }
 
     /// The object and its name are durable from now on: its directory is synced, with all names in it.
@@ -64,24 +66,36 @@ final class SimulatedStore: @unchecked Sendable {
         name[..<(name.lastIndex(of: "/") ?? name.startIndex)]
     }
 
-    func list(_ prefix: String) -> [String] {
-        objects.keys.filter {
-            $0.hasPrefix(prefix) && !$0.utf8.dropFirst(prefix.utf8.count).contains(0x2f)
-        }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    /// Names of one level below `prefix`, in byte order.
+    func list(_ prefix: String) -> [String] { directories[prefix] ?? [] }
+
+    private func place(_ name: String, _ bytes: StoredBytes?) {
+        let isNew = objects.updateValue(bytes ?? StoredBytes(Bytes()), forKey: name) == nil
+        if bytes == nil { objects[name] = nil }
+        let directory = name.lastIndex(of: "/").map { String(name[...$0]) } ?? ""
+        var names = directories[directory] ?? []
+        let at = names.firstIndex { !$0.utf8.lexicographicallyPrecedes(name.utf8) } ?? names.count
+        if bytes == nil {
+            if at < names.count, names[at] == name { names.remove(at: at) }
+        } else if isNew {
+            names.insert(name, at: at)
+        }
+        directories[directory] = names
     }
 
     /// What is not durable stays or goes, one by one.
     func losePower(_ keeps: () -> Bool) {
-        for name in unsettled where !keeps() { objects[name] = nil }
+        for name in unsettled where !keeps() { place(name, nil) }
         unsettled = []
     }
 
-    func damage(_ name: String, _ bytes: Bytes?) { objects[name] = bytes.map { StoredBytes($0) } }
+    func damage(_ name: String, _ bytes: Bytes?) { place(name, bytes.map { StoredBytes($0) }) }
 
     /// What would be there after a power loss now.
     func copyAfterPowerLoss(_ keeps: () -> Bool) -> SimulatedStore {
         let copy = SimulatedStore()
         copy.objects = objects
+        copy.directories = directories
         copy.unsettled = unsettled
         copy.losePower(keeps)
         return copy
@@ -139,6 +153,11 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
         if case .different = outcome, !name.hasPrefix("claims/") { world.differingPut(name, by: node) }
         if world.faults.occurs(.putUnreported) { throw VarveError(.storageUnreachable, "a put was not answered") }
         return outcome
+    }
+
+    func persist(_ name: String) throws(VarveError) {
+        try check(writing: true)
+        directory.settle(name)
     }
 
     func get(_ name: String) throws(VarveError) -> Bytes? {

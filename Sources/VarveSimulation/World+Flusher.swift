@@ -22,9 +22,11 @@ extension World {
             switch effect {
             case .trouble(let error): node.trouble = error
             case .adopt(let manifest, let digest, let isOurs):
+                let publication = node.publication!
                 node.publication = nil
                 node.trouble = nil
-                adopt(node, manifest, digest, isOurs: isOurs)
+                adopt(node, manifest, digest, publication.block, isOurs: isOurs)
+                if publication.holdsClaim { try? BlockStore(node.store).removeClaims(.first, manifest.number) }
                 return
             case .superseded:
                 node.publication = nil
@@ -79,29 +81,32 @@ extension World {
         case .wait: return .woke
         case .look:
             guard let found = try store.manifest(.first, block.number) else { return .noManifest }
+            // Whoever put it may not have come to making its name durable.
+            try node.store.persist(BlockStore.manifestName(.first, block.number))
             return .manifest(found.manifest, found.digest)
         case .claim(let attempt):
-            switch try node.store.putIfAbsent(claimName(block, attempt), node.publication!.claim.encoded()) {
-            case .created: return .claimed
-            case .identical: return try standing(node, block, from: attempt)
-            case .different: return try standing(node, block, from: attempt)
+            let name = BlockStore.claimName(.first, block.number, attempt)
+            switch try node.store.putIfAbsent(name, node.publication!.claim.encoded()) {
+            case .created, .identical: return .claimed
+            case .different: return try standing(node, block, attempt)
             }
-        case .watch(let attempt): return try standing(node, block, from: attempt)
+        case .watch(let attempt): return try standing(node, block, attempt)
         case .write(let table):
             guard let encoded = try encode(block, table) else { return .file(nil) }
-            // One that stands there already is made durable by this, and is not written again.
-            try store.publishFile(encoded)
+            if try node.store.size(of: encoded.file.name) == encoded.file.size {
+                try node.store.persist(encoded.file.name)
+            } else {
+                try store.publishFile(encoded)
+                fileBytesPut += Int(encoded.file.size)
+            }
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(block, table)?.file)
         case .checkEpoch: return try store.epochRecord(Epoch(1)!) == nil ? .epochStands : .epochEnded
         case .put(let manifest):
             published(manifest, by: node)
-            switch try store.publishManifest(manifest) {
-            case .created, .identical: return .created(Digest(of: manifest.encoded()))
-            case .different:
-                guard let found = try store.manifest(.first, block.number) else { return .noManifest }
-                return .manifest(found.manifest, found.digest)
-            }
+            if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
+            guard let found = try store.manifest(.first, block.number) else { return .noManifest }
+            return .manifest(found.manifest, found.digest)
         case .adopt, .trouble, .superseded, .stop: return .woke
         }
     }
@@ -111,32 +116,39 @@ extension World {
         return rows.isEmpty ? nil : try BlockFileWriter.encode(table: table, block: block.number, rows: rows)
     }
 
-    private func claimName(_ block: FrozenBlock, _ attempt: Int) -> String {
-        "claims/e0000/\(block.number.value)/\(attempt)"
-    }
-
     private func standing(
-        _ node: SimulatedNode, _ block: FrozenBlock, from attempt: Int
+        _ node: SimulatedNode, _ block: FrozenBlock, _ attempt: Int
     ) throws(VarveError) -> Publication.Input {
-        var newest = attempt
-        while try node.store.get(claimName(block, newest + 1)) != nil { newest += 1 }
-        let claim = try node.store.get(claimName(block, newest)).flatMap { try? Claim.decode($0) }
-        var progress: UInt64 = 0
-        if let claim { progress = try node.store.progress(of: claim.node) }
-        return .standing(attempt: newest, claim, progress: progress)
+        guard let newest = try BlockStore(node.store).newestClaim(.first, block.number) else {
+            return .standing(attempt: attempt, nil, progress: 0)
+        }
+        guard let owner = try? Claim.decode(newest.bytes) else {
+            return .standing(attempt: newest.attempt, nil, progress: 0)
+        }
+        return .standing(attempt: newest.attempt, owner, progress: try node.store.progress(of: owner.node))
     }
 
-    private func adopt(_ node: SimulatedNode, _ manifest: Manifest, _ digest: Digest, isOurs: Bool) {
+    private func adopt(
+        _ node: SimulatedNode, _ manifest: Manifest, _ digest: Digest, _ block: FrozenBlock, isOurs: Bool
+    ) {
         let store = BlockStore(node.store)
+        let adopted = AdoptedBlock(manifest, digest, in: store)
         do throws(VarveError) {
-            // Durable by our own doing, before anything is forgotten that it stands for.
-            if !isOurs { _ = try store.publishManifest(manifest) }
-            node.store.settle()
+            // Read and checked before the copy in memory goes, and the log may.
+            if block.agrees(with: manifest, previous: manifest.previous) {
+                for table in manifest.tables { _ = try adopted.files(of: table.name) }
+            }
+        } catch {
+            // Tried again at the next tick.
+            node.trouble = error
+            return
+        }
+        do throws(VarveError) {
             let effects = try node.machine.step(.published(manifest, digest), reading: node.blocks)
             for effect in effects {
                 switch effect {
                 case .adopted:
-                    node.blocks.append(AdoptedBlock(manifest, digest, in: store))
+                    node.blocks.append(adopted)
                     note { "\(node.name) adopts block \(manifest.number)\(isOurs ? ", its own" : "")" }
                     checkAdopted(node, manifest, digest)
                     if log.isLocal { log.trim(below: manifest.last.offset.value + 1) }
@@ -145,12 +157,7 @@ extension World {
                 }
             }
         } catch {
-            switch error.code {
-            case .storageUnreachable, .storageFull, .storageDenied:
-                // Tried again at the next tick.
-                node.trouble = error
-            default: stop(node, error)
-            }
+            stop(node, error)
         }
     }
 }

@@ -88,6 +88,8 @@ final class World {
     var hasSyncFailed = false
     /// Blocks that some node has adopted after their publication: they are durable.
     var adoptedBlocks: UInt64 = 0
+    /// Bytes of block files that nodes wrote.
+    var fileBytesPut = 0
 
     init(_ options: Options) {
         self.options = options
@@ -142,7 +144,7 @@ final class World {
         return RunReport(
             options: options, failure: failure, fingerprint: fingerprint, events: eventCount, microseconds: now,
             records: Int(log.end), blocks: reference.blocks.count, answers: answers, injected: faults.injected,
-            schedule: faults.schedule, trace: trace, bytesPut: directory.bytesPut)
+            schedule: faults.schedule, trace: trace, bytesPut: fileBytesPut)
     }
 
     func step() {
