@@ -29,7 +29,12 @@ final class LocalLog: Log {
     /// Opens the log in `directory`, which exists.
     init(_ directory: String, _ epoch: Epoch, _ options: Options) throws(VarveError) {
         let lock = try LocalLock.take(directory)
-        let recovery = try LocalRecovery.run(directory, epoch, options.faults)
+        let recovery: LocalRecovery
+        do throws(VarveError) { recovery = try LocalRecovery.run(directory, epoch, options.faults) } catch {
+            // Not only closed: a child process that is just being started may hold a copy of the descriptor.
+            lock.unlock()
+            throw error
+        }
         reference = LogReference(kind: .local, topic: LocalLayout.directory(of: epoch))
         name = "the local log \(directory)"
         contents = LocalContents(

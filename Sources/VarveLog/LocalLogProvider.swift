@@ -15,7 +15,8 @@ public final class LocalLogProvider: LogProvider {
 
     /// - Parameters:
     ///   - path: directory of the log; made, with its parents, when an epoch is created.
-    ///   - bufferSize: most records in one group commit; further callers wait.
+    ///   - bufferSize: most records in flight, that is written and not yet synced (and at most 8 MiB of them); further
+    ///     callers wait.
     ///   - pollSleepDuration: how often a reader of a log that another process writes looks again.
     ///   - instantSource: gives the log time.
     public convenience init(

@@ -12,17 +12,23 @@ package struct LogSubject: Sendable {
     package let isExclusive: Bool
     /// Whether `probe` can tell that an epoch is missing and `create` makes it (an embedded broker makes every topic).
     package let createsEpochs: Bool
+    /// Most bytes of records that a check may have in the log (an embedded broker keeps some megabytes).
+    package let bytesMax: Int
+    /// For the report of `make test`: what was held to the contract.
+    package let name: String
     package let remove: @Sendable () async -> Void
 
     package init(
-        provider: any LogProvider, epoch: Epoch = .first, otherEpoch: Epoch? = nil, isExclusive: Bool,
-        createsEpochs: Bool = true, remove: @escaping @Sendable () async -> Void = {}
+        _ name: String, provider: any LogProvider, epoch: Epoch = .first, otherEpoch: Epoch? = nil, isExclusive: Bool,
+        createsEpochs: Bool = true, bytesMax: Int = 64 << 20, remove: @escaping @Sendable () async -> Void = {}
     ) {
+        self.name = name
         self.provider = provider
         self.epoch = epoch
         self.otherEpoch = otherEpoch ?? epoch.next ?? epoch
         self.isExclusive = isExclusive
         self.createsEpochs = createsEpochs
+        self.bytesMax = bytesMax
         self.remove = remove
     }
 }

@@ -16,7 +16,7 @@ struct ContractTests {
             let name = "contract-\(UInt32.random(in: 0 ... .max))"
             let admin = try Admin(RdKafkaSettings(bootstrapServers: broker.bootstrapServers))
             let settings = KafkaLogSettings(bootstrapServers: broker.bootstrapServers, topic: name)
-            return LogSubject(provider: KafkaLogProvider(settings), isExclusive: false) {
+            return LogSubject("real Kafka", provider: KafkaLogProvider(settings), isExclusive: false) {
                 for epoch in 0..<2 { try? await admin.deleteTopic("\(name)-e\(epoch)", withinMilliseconds: 10_000) }
                 await admin.close()
             }

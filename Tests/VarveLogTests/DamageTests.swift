@@ -6,7 +6,7 @@ import VarveTestSupport
 
 @Suite struct DamageTests {
     @Test func `cut anywhere in the last batch, the log opens with everything before it and goes on`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write([["a", "b"], ["c", "dd", "eee"]])
         let (bytes, batches) = try files.batches()
@@ -36,7 +36,7 @@ import VarveTestSupport
     }
 
     @Test func `any flipped bit below what is known to be synced is LOG_CORRUPT`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write([["a", "b"], ["c", "dd", "eee"]])
         let (bytes, batches) = try files.batches()
@@ -60,7 +60,7 @@ import VarveTestSupport
     }
 
     @Test func `a flipped bit that nothing proves to be synced is a torn tail`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write([["a", "b"], ["c", "dd", "eee"]])
         let (bytes, batches) = try files.batches()
@@ -82,7 +82,7 @@ import VarveTestSupport
     }
 
     @Test func `a file that grew by zeros in a power cut is a torn tail`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write([["a"]])
         try files.replaceSegment(try #require(try FileSystem.read(files.segment)) + [UInt8](repeating: 0, count: 5000))
@@ -94,7 +94,7 @@ import VarveTestSupport
     /// A document may hold a copy of another log's batches: their headers prove nothing here.
     @Test func `a header of another log inside a torn record proves nothing`() async throws {
         let other = try LogFiles()
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer {
             other.remove()
             files.remove()
@@ -116,7 +116,7 @@ import VarveTestSupport
     }
 
     @Test func `damage in an earlier segment stops the reader there, it never skips`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write((0..<30).map { ["record \($0)"] }, segmentBytes: 400)
         let segments = try Directory.list(files.directory).map(\.name).filter { $0.hasSuffix(".log") }
@@ -137,7 +137,7 @@ import VarveTestSupport
     }
 
     @Test func `a missing segment is LOG_CORRUPT, not a hole`() async throws {
-        let files = try LogFiles()
+        let files = try LogFiles(inMemory: true)
         defer { files.remove() }
         try await files.write((0..<30).map { ["record \($0)"] }, segmentBytes: 400)
         let segments = try Directory.list(files.directory).map(\.name).filter { $0.hasSuffix(".log") }

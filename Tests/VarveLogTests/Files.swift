@@ -7,7 +7,7 @@ import VarveTestSupport
 struct LogFiles: Sendable {
     let scratch: Scratch
 
-    init() throws { scratch = try Scratch() }
+    init(inMemory: Bool = false) throws { scratch = try Scratch(inMemory: inMemory) }
 
     var directory: String { scratch.path + "/e0000" }
     var segment: String { directory + "/0000000000000000.log" }

@@ -22,10 +22,12 @@ enum ConfigurationSchema {
                     .required("path", \.localLog.path, .path, "The log's directory."),
                     .key(
                         "bufferSize", \.localLog.bufferSize, .integer(1...1_048_576),
-                        "Entries that may wait to be read."),
+                        "Most entries in flight: written, not yet durable, one sync for all of them. "
+                            + "Whoever else appends waits."),
                     .key(
                         "pollSleepDuration", \.localLog.pollSleepDuration, .duration(most: .seconds(60)),
-                        "Longest sleep of a reader that waits for new entries."),
+                        "Longest sleep of a reader in another process (`varve log`) before it looks for more. "
+                            + "This process's own readers are woken."),
                     .optional("epoch", \.localLog.epoch, .integer(0...32_767), default: "what storage records", epoch),
                 ],
                 choose: { $0.log = .local(LocalLogConfiguration(path: "")) },
