@@ -45,6 +45,16 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
         return body(&state)
     }
 
+    /// Changes the state, and wakes the waiting thread if `body` says so: a wake-up that finds nothing to do costs more
+    /// than the change.
+    package func change<R>(_ body: (inout State) -> (result: R, wakes: Bool)) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        let (result, wakes) = body(&state)
+        if wakes { pthread_cond_signal(condition) }
+        return result
+    }
+
     package func withLock<R>(_ body: (inout State) -> R) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -53,9 +63,13 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
 
     /// Waits until `body` gives a value; nil when `milliseconds` have passed before. For one waiting thread.
     package func wait<R>(milliseconds: Int? = nil, _ body: (inout State) -> R?) -> R? {
+        wait(microseconds: milliseconds.map { $0 * 1000 }, body)
+    }
+
+    package func wait<R>(microseconds: Int?, _ body: (inout State) -> R?) -> R? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        var limit = milliseconds.map { deadline(in: $0) }
+        var limit = microseconds.map { deadline(in: $0) }
         while true {
             if let result = body(&state) { return result }
             if limit == nil {
@@ -74,12 +88,12 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
         private let clock = CLOCK_REALTIME
     #endif
 
-    private func deadline(in milliseconds: Int) -> timespec {
+    private func deadline(in microseconds: Int) -> timespec {
         var now = timespec()
         clock_gettime(clock, &now)
-        let nanoseconds = Int(now.tv_nsec) + milliseconds % 1000 * 1_000_000
+        let nanoseconds = Int(now.tv_nsec) + microseconds % 1_000_000 * 1000
         return timespec(
-            tv_sec: now.tv_sec + milliseconds / 1000 + nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000
-        )
+            tv_sec: now.tv_sec + microseconds / 1_000_000 + nanoseconds / 1_000_000_000,
+            tv_nsec: nanoseconds % 1_000_000_000)
     }
 }

@@ -34,6 +34,7 @@ struct AppendLine: Sendable {
     private var calls: [Call] = []
 
     var isEmpty: Bool { calls.isEmpty }
+    var count: Int { calls.count }
 
     mutating func add(_ records: [Bytes], _ answer: Answer) { calls.append(Call(records: records, answer: answer)) }
 

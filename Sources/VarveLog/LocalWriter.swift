@@ -2,7 +2,9 @@
 ///
 /// At most `bufferSize` records and `batchBytesMax` bytes are in flight, that is taken from their callers and not yet
 /// synced; whoever else appends waits suspended, in line, and nothing of its records is copied meanwhile. While a batch is
-/// synced the next one gathers: the slower the disk, the larger the batches.
+/// synced the next one gathers: the slower the disk, the larger the batches. Callers who were just answered are likely to
+/// come again at once, each with one record more: before a batch of few is written the thread waits for as many as it
+/// answered last, at most half the time that the last sync took.
 
 import VarveIO
 import VarveModel
@@ -11,9 +13,12 @@ final class LocalWriter: Sendable {
     static let batchBytesMax = 8 << 20
     /// How long after the last batch its durability is stated by a header of its own.
     static let headerDelayMilliseconds = 100
+    private static let lingerMicrosecondsMax: Int64 = 1_000
 
     private struct Inbox: Sendable {
         var line = AppendLine()
+        /// Fewer calls than this in line do not wake the thread.
+        var wakesAt = 1
         var trims: [Trim] = []
         var closers: [CheckedContinuation<Void, Never>] = []
         var isClosing = false
@@ -44,10 +49,10 @@ final class LocalWriter: Sendable {
 
     func append(_ records: [Bytes]) async -> [AppendResult] {
         await withCheckedContinuation { answer in
-            let isTaken = inbox.signal { inbox in
-                guard !inbox.isClosing else { return false }
+            let isTaken = inbox.change { inbox in
+                guard !inbox.isClosing else { return (false, false) }
                 inbox.line.add(records, answer)
-                return true
+                return (true, inbox.line.count >= inbox.wakesAt)
             }
             if !isTaken { answer.resume(returning: records.map { _ in .refused(.closed(name)) }) }
         }
@@ -89,8 +94,11 @@ final class LocalWriter: Sendable {
     func run(_ writer: consuming SegmentWriter, trim: (Offset) -> Void) {
         // Set once the log is poisoned: nothing is written any more.
         var failure: VarveError?
+        var answered = 0
+        var lingerMicroseconds = 0
         while true {
             let delay = writer.owesHeader && failure == nil ? Self.headerDelayMilliseconds : nil
+            linger(for: answered, microseconds: lingerMicroseconds)
             let work = inbox.wait(milliseconds: delay) { inbox -> Work? in
                 guard !inbox.line.isEmpty || !inbox.trims.isEmpty || inbox.isClosing else { return nil }
                 defer { inbox.trims.removeAll() }
@@ -103,8 +111,12 @@ final class LocalWriter: Sendable {
                 item.done.resume()
             }
             if let work, !work.batch.isEmpty || !work.isClosing {
+                let began = ContinuousClock.now
                 let verdict = Self.commit(work.batch, to: &writer, &failure)
-                for finished in inbox.withLock({ $0.line.answer(verdict) }) { finished.resume() }
+                lingerMicroseconds = Self.lingerMicroseconds(after: .now - began)
+                let finished = inbox.withLock { $0.line.answer(verdict) }
+                answered = finished.count
+                for call in finished { call.resume() }
             } else {
                 Self.stateDurable(&writer, &failure)
                 if work?.isClosing == true {
@@ -113,6 +125,27 @@ final class LocalWriter: Sendable {
                 }
             }
         }
+    }
+
+    /// Waits for more calls when there are some, but fewer than `count`.
+    private func linger(for count: Int, microseconds: Int) {
+        guard count > 1, microseconds > 0 else { return }
+        let mustWait = inbox.withLock { inbox in
+            guard !inbox.line.isEmpty, inbox.line.count < count, !inbox.isClosing else { return false }
+            inbox.wakesAt = count
+            return true
+        }
+        guard mustWait else { return }
+        inbox.wait(microseconds: microseconds) { inbox -> Void? in
+            inbox.line.count >= inbox.wakesAt || inbox.line.isEmpty || inbox.isClosing || !inbox.trims.isEmpty
+                ? () : nil
+        }
+        inbox.withLock { $0.wakesAt = 1 }
+    }
+
+    private static func lingerMicroseconds(after sync: Duration) -> Int {
+        let microseconds = sync.components.seconds * 1_000_000 + sync.components.attoseconds / 1_000_000_000_000
+        return Int(min(microseconds / 2, lingerMicrosecondsMax))
     }
 
     private static func commit(
