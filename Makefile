@@ -30,7 +30,7 @@ export KAFKA_DIST
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test test-compose demo bench bench-load fuzz lint format install clean setup docs
+.PHONY: help build debug test test-compose test-crash demo bench bench-load fuzz lint format install clean setup docs
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test: setup ## Every test that this machine can run; ends with what was skipped 
 
 test-compose: ## The cluster of docker-compose.yml for real; skipped, with its reason, without a container engine
 	@Scripts/test-compose
+
+test-crash: setup ## Nodes killed and paused at random for ten minutes (VARVE_CRASH_MINUTES, VARVE_CRASH_SEED)
+	@VARVE_CRASH_MINUTES="$${VARVE_CRASH_MINUTES:-10}" Scripts/test --filter 'ClusterTests\.CrashTests'
 
 demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 leaves them running)
 	@Examples/demo/run

@@ -46,22 +46,6 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
         }
     }
 
-    private func program(
-        _ arguments: [String], _ environment: [String: String] = [:]
-    ) throws -> (status: Int32, text: String) {
-        let process = Process()
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.executableURL = URL(filePath: VarveProgram.path)
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardError = pipe
-        process.standardOutput = pipe
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text)
-    }
-
     @Test func aNodeWorksOverTLSWithAPasswordThatStandsNowhere() async throws {
         let broker = try await KafkaBroker.sharedSecured()
         let security = try #require(broker.security)
@@ -82,7 +66,7 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
             ] {
                 try Data(#"{"ops":[{"put":{"table":"t","docs":[{"_id":1}]}}]}"#.utf8)
                     .write(to: URL(filePath: "\(directory)/tx.json"))
-                let ran = try program(arguments)
+                let ran = try runProgram(arguments)
                 #expect(ran.status == 0, "\(arguments): \(ran.text)")
                 said += ran.text
             }
@@ -107,7 +91,7 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
             for name in ["sasl-tls", "mutual-tls"] {
                 let example =
                     "\(#filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined())/Examples/config/\(name).yaml"
-                let checked = try program(
+                let checked = try runProgram(
                     ["config", "check", example],
                     [
                         "KAFKA_JAAS": KafkaSecurity.alice.plainLogin, "KAFKA_CA": security.authority,
@@ -146,7 +130,7 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
                 for _ in 0..<200 {
                     try Data(#"{"ops":[{"put":{"table":"t","docs":[{"_id":\#(committed)}]}}]}"#.utf8)
                         .write(to: URL(filePath: "\(directory)/tx.json"))
-                    let ran = try program(["tx", "\(directory)/tx.json", "--url", node.url])
+                    let ran = try runProgram(["tx", "\(directory)/tx.json", "--url", node.url])
                     if ran.status == 0 {
                         committed += 1
                     } else {
@@ -162,7 +146,9 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
             try await submitUntil(accepted: false)
             try await admin.grant(rights([.write]), withinMilliseconds: 10_000)
             try await submitUntil(accepted: true)
-            let counted = try program(["sql", "SELECT count(*) AS n FROM t", "--format", "ndjson", "--url", node.url])
+            let counted = try runProgram([
+                "sql", "SELECT count(*) AS n FROM t", "--format", "ndjson", "--url", node.url,
+            ])
             #expect(counted.text.contains("\"n\":\(committed)}"), "\(committed): \(counted.text)")
             // Without the right to read it goes no further, and says what it knows.
             try await admin.withdraw(rights([.read, .write]), withinMilliseconds: 10_000)
@@ -170,7 +156,7 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
                 try await Task.sleep(for: .milliseconds(100))
             }
             #expect(node.log.contains("stopped: LOG_DENIED"), "\(node.log.suffix(2_000))")
-            let after = try program(["sql", "SELECT count(*) AS n FROM t", "--format", "ndjson", "--url", node.url])
+            let after = try runProgram(["sql", "SELECT count(*) AS n FROM t", "--format", "ndjson", "--url", node.url])
             #expect(after.text == counted.text)
             node.stop()
         }

@@ -16,6 +16,23 @@ enum VarveProgram {
     }()
 }
 
+/// Runs the program to its end: its exit status, and what it wrote to both outputs.
+func runProgram(
+    _ arguments: [String], _ environment: [String: String] = [:]
+) throws -> (status: Int32, text: String) {
+    let process = Process()
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.executableURL = URL(filePath: VarveProgram.path)
+    process.arguments = arguments
+    let pipe = Pipe()
+    process.standardError = pipe
+    process.standardOutput = pipe
+    try process.run()
+    let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text)
+}
+
 /// A directory for one test, removed with its scope.
 func withScratch<R>(_ body: (String) async throws -> R) async throws -> R {
     let path = NSTemporaryDirectory() + "/varve-cluster-\(UUID().uuidString)"
@@ -28,7 +45,7 @@ func withScratch<R>(_ body: (String) async throws -> R) async throws -> R {
 final class NodeProcess: Sendable {
     let name: String
     let directory: String
-    private let configuration: String
+    let configuration: String
     private let process = Mutex<Process?>(nil)
 
     /// Writes the node's configuration: `sections` are the YAML lines of `log` and what else it needs.
@@ -102,6 +119,17 @@ final class NodeProcess: Sendable {
     /// SIGTERM; returns the exit status.
     @discardableResult
     func stop() -> Int32 { end(SIGTERM) }
+
+    /// SIGSTOP: it stands still, wherever it is, and holds what it holds.
+    func pause() { signal(SIGSTOP) }
+
+    /// SIGCONT: it goes on as if no time had passed.
+    func resume() { signal(SIGCONT) }
+
+    private func signal(_ signal: Int32) {
+        guard let process = process.withLock({ $0 }), process.isRunning else { return }
+        Foundation.kill(process.processIdentifier, signal)
+    }
 
     /// Waits for the process to end by itself and returns its exit status.
     func waitForEnd() -> Int32 {
