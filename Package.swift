@@ -145,7 +145,12 @@ let package = Package(
         tests("SimulationTests", ["VarveSimulation", "VarveSimulate"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
-        tests("KafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
+        tests(
+            "KafkaTests",
+            [
+                "VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport", "VarveNode", "VarveIndexing",
+                "VarveCore", "VarveStorage", "VarveTelemetry",
+            ]),
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveTests", ["Varve"]),
         tests("VarveFuzzTests", ["VarveFuzz"]),

@@ -13,11 +13,14 @@ package final class Admin: Sendable {
         /// Replicas of partition 0.
         package let replicas: Int
         package let brokers: Int
+        /// Id of the broker that leads partition 0.
+        package let leader: Int32
 
-        package init(partitions: Int, replicas: Int, brokers: Int) {
+        package init(partitions: Int, replicas: Int, brokers: Int, leader: Int32 = 1) {
             self.partitions = partitions
             self.replicas = replicas
             self.brokers = brokers
+            self.leader = leader
         }
     }
 
@@ -104,7 +107,8 @@ package final class Admin: Sendable {
                 switch metadata.topicError {
                 case nil where metadata.partitions > 0 && metadata.leader >= 0:
                     return Topic(
-                        partitions: metadata.partitions, replicas: metadata.replicas, brokers: metadata.brokers.count)
+                        partitions: metadata.partitions, replicas: metadata.replicas, brokers: metadata.brokers.count,
+                        leader: metadata.leader)
                 case let error? where error.isMissingTopic: return nil
                 case let error? where error.isDenial || left() < 100: throw error
                 case nil where left() < 100: throw RdKafkaError(.timedOut, "topic \(name) has no leader")

@@ -79,6 +79,7 @@ extension NodeMachine {
                     .passed(id: record.header.id, at: position, cut: seal == nil ? nil : open.number))
             }
         }
+        trail.add(position, inputChain, effectChain)
         if position == declaredEnd?.position { cut = .seal }
         if let reason = cutReason(requested: cut) { effects.append(.cut(freeze(reason))) }
         if cut == .seal { end(by: seal, &effects) }

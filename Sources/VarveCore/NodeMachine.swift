@@ -45,6 +45,8 @@ package struct NodeMachine: Sendable {
     var catalogAtCut: [TableName: Int] = [:]
     package internal(set) var anchors: Anchors
     package internal(set) var counters = Counters()
+    /// The chains at the newest positions: for `WriterWatch`, never for decisions.
+    package internal(set) var trail = ChainTrail()
 
     package struct Adopted: Sendable, Equatable {
         package var number: BlockNumber
@@ -120,6 +122,7 @@ package struct NodeMachine: Sendable {
         self.catalog = catalog
         catalogAtCut = catalog.mapValues { $0.names.count }
         anchors = Anchors(manifest.anchors)
+        trail.add(manifest.last, inputChain, effectChain)
     }
 
     package enum Input: Sendable {

@@ -9,11 +9,15 @@ internal import VarveModel
 
 final class AppendQueue: Sendable {
     struct Pending: Sendable {
-        let id: Bytes16
-        /// The record's writer sequence: which of the waiters for an id its report concerns.
-        let sequence: UInt64
-        let bytes: Bytes
-        let type: RecordType
+        /// Which of the waiters for an id the record's report concerns.
+        let tag: UInt64
+        /// Without its writer sequence, which it gets when it is handed to the log.
+        let header: RecordHeader
+        let payload: Bytes
+
+        var id: Bytes16 { header.id }
+        var type: RecordType { header.type }
+        var size: Int { Record.headerBytes + payload.count }
     }
 
     /// A place in the queue.
@@ -51,7 +55,7 @@ final class AppendQueue: Sendable {
             }
             let ticket = Ticket(number: state.handed + UInt64(state.pending.count))
             state.pending.append(item)
-            state.bytes += item.bytes.count
+            state.bytes += item.size
             defer { state.sleeper = nil }
             return (ticket, state.sleeper)
         }
@@ -104,7 +108,7 @@ final class AppendQueue: Sendable {
         var count = 0
         var bytes = 0
         while count < state.pending.count, count < batchRecordsMax {
-            bytes += state.pending[count].bytes.count
+            bytes += state.pending[count].size
             if count > 0 && bytes > batchBytesMax { break }
             count += 1
         }
@@ -116,7 +120,7 @@ final class AppendQueue: Sendable {
             batch = Array(state.pending[..<count])
             state.pending.removeFirst(count)
         }
-        for item in batch { state.bytes -= item.bytes.count }
+        for item in batch { state.bytes -= item.size }
         if !state.takenBack.isEmpty {
             var wanted: [Pending] = []
             for (index, item) in batch.enumerated()

@@ -24,7 +24,7 @@ extension Indexer {
                 guard let log = await openLog() else { return refuse(taken) }
                 let batch = renewed(taken)
                 let began = ContinuousClock.now
-                let results = await log.append(batch.map(\.bytes))
+                let results = await log.append(batch.map(numbered))
                 let wasPurged = handing.withLock { handing in
                     defer { handing = nil }
                     return handing?.wasPurged ?? false
@@ -49,6 +49,13 @@ extension Indexer {
         }
         handing.withLock { $0 = nil }
         return nil
+    }
+
+    /// In the order of the log: a number that is wanting there tells every reader that something is wrong.
+    private func numbered(_ item: AppendQueue.Pending) -> Bytes {
+        var header = item.header
+        header.writerSequence = sequence.wrappingAdd(1, ordering: .relaxed).newValue
+        return Record(header: header, payload: item.payload).encoded()
     }
 
     private func take(_ results: [AppendResult], of batch: [AppendQueue.Pending], wasPurged: Bool) {
@@ -79,7 +86,7 @@ extension Indexer {
 
     /// To whoever waits for it; a submission that nobody waits for is carried on here.
     private func report(_ report: Submission.Report, of item: AppendQueue.Pending) {
-        guard !waiters.resolve(item.id, tag: item.sequence, .reported(report)) else { return }
+        guard !waiters.resolve(item.id, tag: item.tag, .reported(report)) else { return }
         guard item.type == .transaction || item.type == .cancel else { return }
         var submission = Submission(unawaited: item.id, isCancel: item.type == .cancel)
         guard case .appendCancel = submission.step(.reported(report)) else { return }
@@ -90,7 +97,7 @@ extension Indexer {
     private func refuse(_ items: [AppendQueue.Pending]) {
         let error =
             stopped ?? VarveError(.notReady, "this node was stopped. Nothing was written", next: "use another node")
-        for item in items { waiters.resolve(item.id, tag: item.sequence, .reported(.refused(error))) }
+        for item in items { waiters.resolve(item.id, tag: item.tag, .reported(.refused(error))) }
     }
 
     /// An embedded broker forgets what it holds beyond a few megabytes: appends wait until blocks have caught up.

@@ -117,8 +117,8 @@ extension Indexer {
                     }
                     found.append(
                         AppendQueue.Pending(
-                            id: record.header.id, sequence: record.header.writerSequence, bytes: entry.bytes,
-                            type: record.header.type))
+                            tag: tags.wrappingAdd(1, ordering: .relaxed).newValue, header: record.header,
+                            payload: record.payload))
                 }
                 return true
             }
@@ -238,27 +238,16 @@ extension Indexer {
     /// A batch as the present epoch's log takes it: made for an earlier one, it gets this one's tag and a new expiry.
     func renewed(_ batch: [AppendQueue.Pending]) -> [AppendQueue.Pending] {
         let present = present.withLock { ($0.tag, $0.writer) }
-        guard batch.contains(where: { Record.tag(of: $0.bytes) != present.0 }) else { return batch }
+        guard batch.contains(where: { $0.header.logTag != present.0 }) else { return batch }
         let time = published.withLock { $0.snapshot.effectiveTime }
         return batch.map { item in
-            guard case .record(var record) = Record.decode(item.bytes, tag: nil), record.header.logTag != present.0
-            else { return item }
-            record.header.logTag = present.0
-            record.header.writer = present.1
+            guard item.header.logTag != present.0 else { return item }
+            var header = item.header
+            header.logTag = present.0
+            header.writer = present.1
             // `observed` stays: it says when the id was looked up.
-            if record.header.expiresAt != 0 { record.header.expiresAt = max(record.header.expiresAt, time + 60_000) }
-            return AppendQueue.Pending(
-                id: item.id, sequence: item.sequence, bytes: record.encoded(), type: item.type)
-        }
-    }
-}
-
-extension Record {
-    /// The log tag in a record's bytes.
-    static func tag(of bytes: Bytes) -> LogTag {
-        bytes.withUnsafeBytes { raw in
-            guard raw.count >= 16 else { return .none }
-            return LogTag(raw: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+            if header.expiresAt != 0 { header.expiresAt = max(header.expiresAt, time + 60_000) }
+            return AppendQueue.Pending(tag: item.tag, header: header, payload: item.payload)
         }
     }
 }

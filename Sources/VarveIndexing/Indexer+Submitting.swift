@@ -211,7 +211,7 @@ extension Indexer {
         _ item: AppendQueue.Pending, until deadline: ContinuousClock.Instant, whenQueued: (@Sendable () -> Void)? = nil
     ) async -> Passage? {
         var ticket: AppendQueue.Ticket?
-        let passage = await waiters.wait(for: item.id, tag: item.sequence, until: deadline) {
+        let passage = await waiters.wait(for: item.id, tag: item.tag, until: deadline) {
             let isQueued: Bool
             if item.type == .cancel {
                 isQueued = queue.enqueueUrgent([item])
@@ -222,7 +222,7 @@ extension Indexer {
             if isQueued {
                 whenQueued?()
             } else {
-                waiters.resolve(item.id, tag: item.sequence, .reported(.refused(Self.overloaded)))
+                waiters.resolve(item.id, tag: item.tag, .reported(.refused(Self.overloaded)))
             }
         }
         guard passage == nil, let ticket, queue.takeBack(ticket) else { return passage }
@@ -252,12 +252,8 @@ extension Indexer {
     private func makeTransaction(
         _ id: SubmissionID, _ payload: Bytes, _ expiryMs: Int64
     ) -> (AppendQueue.Pending, expiresAt: Instant) {
-        let header = makeHeader(.transaction, id: id, expiryMs: expiryMs)
-        return (
-            AppendQueue.Pending(
-                id: id, sequence: header.writerSequence, bytes: Record(header: header, payload: payload).encoded(),
-                type: .transaction), Instant(microseconds: header.expiresAt * 1000)
-        )
+        let item = makeItem(.transaction, id, payload, expiryMs: expiryMs)
+        return (item, Instant(microseconds: item.header.expiresAt * 1000))
     }
 
     /// Appends a seal; whether it was the one that counts, the epoch's record says.
@@ -271,23 +267,20 @@ extension Indexer {
 
     func makeCancel(_ id: SubmissionID) -> AppendQueue.Pending { makeItem(.cancel, id) }
 
-    private func makeItem(_ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes()) -> AppendQueue.Pending {
-        let header = makeHeader(type, id: id, expiryMs: 0)
-        return AppendQueue.Pending(
-            id: id, sequence: header.writerSequence, bytes: Record(header: header, payload: payload).encoded(),
-            type: type)
-    }
-
-    private func makeHeader(_ type: RecordType, id: Bytes16, expiryMs: Int64) -> RecordHeader {
+    private func makeItem(
+        _ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes(), expiryMs: Int64 = 0
+    ) -> AppendQueue.Pending {
         let (token, effect, time) = published.withLock {
             ($0.snapshot.token, $0.snapshot.effectChain, $0.snapshot.effectiveTime)
         }
         let present = present.withLock { (tag: $0.tag, writer: $0.writer) }
-        return RecordHeader(
+        let header = RecordHeader(
             type: type, logTag: present.tag, id: id, writer: present.writer,
-            writerSequence: sequence.wrappingAdd(1, ordering: .relaxed).newValue,
-            expiresAt: expiryMs == 0 ? 0 : time + expiryMs, observed: token.position,
-            inputChain: (token.chainPrefix ?? 0).byteSwapped, effectChain: effect.high.byteSwapped)
+            expiresAt: expiryMs == 0 ? 0 : time + expiryMs,
+            observed: token.position, inputChain: (token.chainPrefix ?? 0).byteSwapped,
+            effectChain: effect.high.byteSwapped)
+        return AppendQueue.Pending(
+            tag: tags.wrappingAdd(1, ordering: .relaxed).newValue, header: header, payload: payload)
     }
 
     private static func randomID() -> Bytes16 {

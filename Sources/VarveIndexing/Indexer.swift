@@ -70,6 +70,7 @@ package final class Indexer: Sendable {
         /// The newest trouble of the flusher, nil while all is well.
         var trouble: VarveError?
         var foreignSeen = false
+        var suspicionToldAt: ContinuousClock.Instant?
         var lastRecordAt: ContinuousClock.Instant
         var openSince: ContinuousClock.Instant?
         var adoptedAt: ContinuousClock.Instant?
@@ -100,6 +101,8 @@ package final class Indexer: Sendable {
     let migrating = Mutex(false)
     let flushSignal = Signal()
     let sequence = Atomic<UInt64>(0)
+    /// Of waits for this node's own records.
+    let tags = Atomic<UInt64>(0)
     let counters = IndexerCounters()
     package let presence: Presence
     let startedAt = ContinuousClock.now
@@ -219,6 +222,7 @@ package final class Indexer: Sendable {
     private func consumePresent() async throws(VarveError) {
         let (log, epoch, start) = present.withLock { ($0.log, $0.epoch, $0.start) }
         var next = start
+        var watch = WriterWatch()
         let target = await firstEnd(log) ?? start
         if next >= target { markReady() }
         while !Task.isCancelled && stopped == nil {
@@ -231,7 +235,7 @@ package final class Indexer: Sendable {
                         await waitForRoom()
                         if Task.isCancelled || stopped != nil { return await tail.close() }
                         let end = Self.chunkEnd(batch.entries, from)
-                        next = try await apply(batch.entries[from..<end], epoch, log) ?? next
+                        next = try await apply(batch.entries[from..<end], epoch, log, &watch) ?? next
                         if state.withLock({ $0.machine.ending != nil }) { return await tail.close() }
                         from = end
                     }
@@ -239,7 +243,7 @@ package final class Indexer: Sendable {
                 }
                 await tail.close()
             } catch {
-                guard error.code == .logUnreachable else { throw error }
+                guard error.code == .logUnreachable else { throw placed(error) }
                 logger.warning("\(error)", metadata: ["code": error.code.rawValue])
                 try? await Task.sleep(for: .milliseconds(500))
             }
@@ -281,7 +285,7 @@ package final class Indexer: Sendable {
 
     /// Applies entries in order and tells whoever waits. Returns the next offset to read.
     private func apply(
-        _ entries: ArraySlice<LogEntry>, _ epoch: Epoch, _ log: any Log
+        _ entries: ArraySlice<LogEntry>, _ epoch: Epoch, _ log: any Log, _ watch: inout WriterWatch
     ) async throws(VarveError) -> Offset? {
         var rest = entries
         var attempts = 0
@@ -289,7 +293,15 @@ package final class Indexer: Sendable {
             let records = rest.map {
                 NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes)
             }
+            // Before anything of it is applied.
+            if attempts == 0, let reason = watch.scan(records, epoch: epoch, tag: present.withLock({ $0.tag })),
+                let error = await identityError(reason)
+            {
+                throw error
+            }
             let effects = try stepAndPublish(.records(epoch, records))
+            // Before anything of it is acknowledged.
+            try await judge(state.withLock { watch.compare(with: $0.machine.trail) })
             guard let damaged = handle(effects) else { break }
             // Fetched again three times: the fault may have been on the way.
             attempts += 1
@@ -397,90 +409,5 @@ package final class Indexer: Sendable {
             guard bytes > options.frozenBytesMax, let newest else { return }
             _ = await adoptions.wait(for: newest, until: .now + .seconds(1))
         }
-    }
-
-    // MARK: Identity while running
-
-    private func watchIdentity() async {
-        while !Task.isCancelled && stopped == nil {
-            try? await Task.sleep(for: .seconds(5))
-            if Task.isCancelled { return }
-            if let error = await identityError(nil) { stop(error) }
-        }
-    }
-
-    private func watchEnd() async {
-        while !Task.isCancelled {
-            let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
-            if stopped == nil, let range = try? await log.range(), self.epoch == epoch {
-                let now = ContinuousClock.now
-                published.withLock { published in
-                    published.logEnd = max(published.logEnd, range.upperBound)
-                    published.endSeen = (range.upperBound, now)
-                }
-            }
-            try? await Task.sleep(for: .seconds(1))
-        }
-    }
-
-    /// Reads genesis and last applied record again and compares; nil when the log is still the same one.
-    private func identityError(_ suspicion: String?) async -> VarveError? {
-        var isProved = false
-        let error = await identityError(suspicion, &isProved)
-        switch error?.code {
-        case nil where isProved: counters.identityProved.add(1, ordering: .relaxed)
-        case .logReplaced?: counters.identityRefuted.add(1, ordering: .relaxed)
-        default: counters.identityOpen.add(1, ordering: .relaxed)
-        }
-        return error
-    }
-
-    private func identityError(_ suspicion: String?, _ isProved: inout Bool) async -> VarveError? {
-        if let suspicion { logger.info("proving the log's identity again", metadata: ["why": suspicion]) }
-        let (log, epoch, genesis) = present.withLock { ($0.log, $0.epoch, $0.genesis) }
-        while !Task.isCancelled && stopped == nil {
-            do throws(VarveError) {
-                if let genesis, let found = try await log.read(at: genesis.offset) {
-                    if found.offset == genesis.offset
-                        ? found != genesis : try await log.range().contains(genesis.offset)
-                    {
-                        return replacedWhileRunning(genesis.offset)
-                    }
-                    isProved = found == genesis
-                }
-                let (applied, digest, time) = state.withLock {
-                    ($0.machine.applied, $0.machine.recordDigest, $0.machine.logTime)
-                }
-                if let applied, applied.epoch == epoch {
-                    let found = try await log.read(at: applied.offset)
-                    if let found, found.offset == applied.offset {
-                        if Digest(of: found.bytes) != digest || found.time != time {
-                            return replacedWhileRunning(applied.offset)
-                        }
-                        isProved = true
-                    } else if try await log.range().upperBound <= applied.offset {
-                        return replacedWhileRunning(applied.offset)
-                    }
-                }
-                return nil
-            } catch {
-                // The next epoch was entered meanwhile: the old log is closed.
-                if self.epoch != epoch { return nil }
-                if error.code != .logUnreachable { return error }
-                // An unreachable log answers nothing; with a suspicion, nothing is acknowledged before it does.
-                if suspicion == nil { return nil }
-                try? await Task.sleep(for: .milliseconds(250))
-            }
-        }
-        return nil
-    }
-
-    private func replacedWhileRunning(_ offset: Offset) -> VarveError {
-        VarveError(
-            .logReplaced,
-            "the log changed under this node: at \(Position(epoch, offset)) it no longer holds the record that was applied "
-                + "(applied up to \(snapshot.position)). Storage is whole; nothing of the other log was applied. "
-                + "See docs/runbooks/log-replaced.md",
-            next: "varve epoch plan --config node.yaml")
     }
 }

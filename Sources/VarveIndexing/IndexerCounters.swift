@@ -10,6 +10,7 @@ final class IndexerCounters: Sendable {
     let identityProved = Atomic<UInt64>(0)
     let identityRefuted = Atomic<UInt64>(0)
     let identityOpen = Atomic<UInt64>(0)
+    let otherEffects = Atomic<UInt64>(0)
     let published = Atomic<UInt64>(0)
     let adopted = Atomic<UInt64>(0)
     let bytesWritten = Atomic<UInt64>(0)
@@ -68,6 +69,8 @@ extension Indexer {
         package var adoptedBlocks: UInt64
         package var bytesWritten: UInt64
         package var identityChecks: IdentityChecks
+        /// Records whose senders had other effects after the same records.
+        package var otherEffects: UInt64
         package var logHealth: LogHealth
         /// Log time, in ms, of the oldest record that no adopted block holds; a little too old while blocks are frozen. nil
         /// when there is none.
@@ -115,7 +118,7 @@ extension Indexer {
                     proved: counters.identityProved.load(ordering: .relaxed),
                     refuted: counters.identityRefuted.load(ordering: .relaxed),
                     notCheckable: counters.identityOpen.load(ordering: .relaxed)),
-                logHealth: health,
+                otherEffects: counters.otherEffects.load(ordering: .relaxed), logHealth: health,
                 // A block's first record is at most a flush duration older than its last.
                 unadoptedSince: machine.frozen.first.map {
                     $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)

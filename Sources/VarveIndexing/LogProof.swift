@@ -132,7 +132,8 @@ package struct LogProof: Sendable {
         VarveError(
             .logReplaced,
             "the log is not the one this storage belongs to: at \(Position(epoch, offset)), \(why). Storage is whole and "
-                + "untouched, nothing was served or written. See docs/runbooks/log-replaced.md",
+                + "untouched (\(newest.map { "up to \($0.last)" } ?? "no block yet")), nothing was served or written. "
+                + "See docs/runbooks/log-replaced.md",
             next: "varve epoch plan --config node.yaml")
     }
 }

@@ -9,7 +9,7 @@ package import VarveModel
 /// not above an earlier report, says that the topic is no longer the one that was read. A report above it is remembered
 /// until a tail gets there and finds that very record, or another. Either way the pinned records are read again: refuted,
 /// the log is *condemned*: appends are refused before anything is sent, tails throw; otherwise the suspicion travels to
-/// the reader with the next batch.
+/// the reader, with the next batch or at once in one without records.
 ///
 /// **A fatal error** ends the producer. The next append makes another one, after the same check.
 package final class KafkaLog: Log {
@@ -23,8 +23,10 @@ package final class KafkaLog: Log {
         var identity = LogIdentity()
         /// For the reader, with the next batch.
         var suspicion: String?
-        /// An offset or a record did not fit: the identity is to be checked here, before anything goes on.
-        var doubt = false
+        /// How often an offset or a record did not fit, and how many of these a check has covered: while it runs, nothing
+        /// is reported and nothing is read.
+        var doubts = 0
+        var settledDoubts = 0
         /// When the pinned records were last found in their places.
         var proved = ContinuousClock.now
         var condemned: VarveError?
@@ -272,9 +274,17 @@ package final class KafkaLog: Log {
         state.withLock { raise(suspicion, &$0) }
     }
 
+    /// The suspicion that nobody was told of yet.
+    func takeSuspicion() -> String? {
+        state.withLock { state in
+            defer { state.suspicion = nil }
+            return state.suspicion
+        }
+    }
+
     private func doubt(_ suspicion: String, _ state: inout State) {
         raise(suspicion, &state)
-        state.doubt = true
+        state.doubts += 1
     }
 
     private func raise(_ suspicion: String, _ state: inout State) {
@@ -298,11 +308,12 @@ package final class KafkaLog: Log {
     /// Reads the pinned records again if something did not fit. A cluster that does not answer leaves the suspicion to
     /// the reader.
     func settleDoubt() async {
-        let identity = state.withLock { state -> LogIdentity? in
-            defer { state.doubt = false }
-            return state.doubt ? state.identity : nil
+        let (identity, doubts) = state.withLock { state in
+            (state.doubts > state.settledDoubts ? state.identity : nil, state.doubts)
         }
-        if let identity { await prove(identity) }
+        guard let identity else { return }
+        await prove(identity)
+        state.withLock { $0.settledDoubts = max($0.settledDoubts, doubts) }
     }
 
     /// The same when the last proof is old, before more of the log is read.

@@ -51,12 +51,15 @@ package final class KafkaLogTail: LogTail {
                     log.condemn(missing)
                     throw await finish(missing)
                 }
+                // Not with the next records, which may be long in coming.
+                if let suspicion = log.takeSuspicion() { return LogBatch([], suspicion: suspicion) }
             case .denied(let error):
                 throw await finish(KafkaFault.denied(error, log.topic, at: log.connection.servers))
             case .outOfRange(let asked, let error):
                 log.note(suspicion: error.message)
                 if let fault = await outside(asked) { throw await finish(fault) }
                 try await restart()
+                if let suspicion = log.takeSuspicion() { return LogBatch([], suspicion: suspicion) }
             case .badMessage(let at, let error):
                 badFetches += 1
                 guard badFetches <= Self.badFetchesMax else { throw await finish(corrupt(at, error)) }

@@ -118,7 +118,7 @@ public struct LogEntry: Sendable, Equatable {
 
 public protocol LogTail: Sendable {
     /// The next records in order, at least one and as many as are at hand (bounded by some megabytes) [N4]: waits until
-    /// there is one [N5]. Returns nil after `close` or when the task is cancelled, and a cancelled call loses nothing [N6].
+    /// there is one [N5]; a batch with a suspicion may be empty. Returns nil after `close` or when the task is cancelled, and a cancelled call loses nothing [N6].
     /// Only durable records are delivered [N7].
     ///
     /// Throws `LOG_GAP`, `LOG_BEHIND`, `LOG_CORRUPT`, `LOG_REPLACED`, `LOG_MISSING`, `LOG_DENIED` [N8]; while a broker is

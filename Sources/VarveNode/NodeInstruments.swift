@@ -90,6 +90,9 @@ package struct NodeInstruments: Sendable {
                 MetricSample(Double($0.1), labels: ["result": $0.0])
             }
         }
+        counter("varve_suspect_records_total", "Records whose sender had other effects after the same records") {
+            Double($0.otherEffects)
+        }
         registry.counters("varve_transactions_total", help: "Decided submissions by outcome") { [weak node] in
             guard let outcomes = node?.status().standing?.counters.outcomes else { return [] }
             return [Outcome.committed, .aborted, .cancelled, .expired].map {

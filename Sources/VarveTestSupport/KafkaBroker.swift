@@ -31,13 +31,23 @@ package final class KafkaBroker: Sendable {
     package static func start(
         properties: [String: String] = [:], secured: Bool = false
     ) async throws -> KafkaBroker {
+        let broker = try await formatted(properties: properties, secured: secured)
+        try await broker.start()
+        return broker
+    }
+
+    /// The same, not yet started. `ports` are its own and its controller's, then those of the secured listeners.
+    static func formatted(
+        properties: [String: String], secured: Bool = false, ports: [Int]? = nil
+    ) async throws -> KafkaBroker {
         guard case .distribution(let home, _, let java) = KafkaAvailability.here else {
             throw KafkaFailure(KafkaAvailability.skipReasonForOwnBroker ?? "no distribution")
         }
-        let broker = try KafkaBroker(home: home, java: java, properties: properties, secured: secured)
+        let broker = try KafkaBroker(
+            home: home, java: java, properties: properties,
+            ports: ports ?? freePorts(2 + (secured ? KafkaSecurity.listenersCount : 0)), secured: secured)
         try broker.security?.make()
         try await broker.format()
-        try await broker.start()
         return broker
     }
 
@@ -50,11 +60,12 @@ package final class KafkaBroker: Sendable {
         security = nil
     }
 
-    private init(home: String, java: String, properties: [String: String], secured: Bool) throws {
+    private init(
+        home: String, java: String, properties: [String: String], ports: [Int], secured: Bool
+    ) throws {
         self.home = home
         self.java = java
         isOwn = true
-        let ports = try freePorts(2 + (secured ? KafkaSecurity.listenersCount : 0))
         bootstrapServers = "127.0.0.1:\(ports[0])"
         directory =
             FileManager.default.temporaryDirectory.appending(
@@ -101,6 +112,17 @@ package final class KafkaBroker: Sendable {
     /// An orderly stop.
     package func stop() async throws { try await end(SIGTERM) }
 
+    /// Stands still with everything open, as a machine that swaps or a garbage collection that takes long (`SIGSTOP`).
+    package func pause() throws { try signal(SIGSTOP) }
+
+    package func resume() throws { try signal(SIGCONT) }
+
+    private func signal(_ signal: Int32) throws {
+        try requireOwn()
+        guard let running = process.withLock({ $0 }), running.isRunning else { throw KafkaFailure("no broker runs") }
+        Foundation.kill(running.processIdentifier, signal)
+    }
+
     package func restart() async throws {
         try await stop()
         try await start()
@@ -131,6 +153,12 @@ package final class KafkaBroker: Sendable {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
+    /// Runs one of Kafka's own programs to its end, or as long as the broker lives; what it prints is dropped.
+    package func run(_ program: String, _ arguments: [String]) throws {
+        _ = try launch(
+            "exec \"$@\"", ["", java, "-Xmx64m", "-cp", home + "/libs/*", program] + arguments, log: "/dev/null")
+    }
+
     /// The directory of a topic's only partition, for tests that damage files of a stopped broker.
     package func partitionDirectory(of topic: String) -> String { "\(directory)/data/\(topic)-0" }
 
@@ -148,6 +176,8 @@ package final class KafkaBroker: Sendable {
         }
         guard let running, running.isRunning else { return }
         Foundation.kill(running.processIdentifier, signal)
+        // One that was paused hears nothing but a kill.
+        Foundation.kill(running.processIdentifier, SIGCONT)
         // An orderly stop takes 2 s; one that takes 20 is none.
         for _ in 0..<1_000 where running.isRunning { try await Task.sleep(for: .milliseconds(20)) }
         if running.isRunning { Foundation.kill(running.processIdentifier, SIGKILL) }
