@@ -30,7 +30,8 @@ export KAFKA_DIST
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test test-compose test-crash demo bench bench-load fuzz lint format install clean setup docs
+.PHONY: help build debug test test-compose test-crash demo bench bench-load bench-log bench-index fuzz lint format install \
+    clean setup docs
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,11 +54,19 @@ test-crash: setup ## Nodes killed and paused at random for ten minutes (VARVE_CR
 demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 leaves them running)
 	@Examples/demo/run
 
-bench: bench-load ## Every benchmark; results in .build/bench
+bench: bench-load bench-log bench-index ## Every benchmark; results in .build/bench
 
 bench-load: build ## Loading, transactions, restart, memory: .build/bench/load.json
 	$(SWIFT) build -c release --product varve-bench $(CHECKED)
 	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench load
+
+bench-log: build ## Appends and reads of every log against C: .build/bench/log.json (SECONDS=600 for ten minutes of memory)
+	$(SWIFT) build -c release --product varve-bench $(CHECKED)
+	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench log --seconds $(or $(SECONDS),60)
+
+bench-index: build ## Applying, blocks, restarts, memory: .build/bench/index.json (SECONDS=600 for ten minutes of memory)
+	$(SWIFT) build -c release --product varve-bench $(CHECKED)
+	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench index --seconds $(or $(SECONDS),60)
 
 FUZZ_INPUTS ?= 10000000
 FUZZ_SEED ?= 1

@@ -40,6 +40,8 @@ let cLibraries: [Target] = [
     system("CVarveNettle", pkgConfig: "nettle", apt: "nettle-dev", brew: "nettle"),
     system("CVarveZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
     .target(name: "CVarveChecksum", exclude: ["README.md"]),
+    .target(
+        name: "CVarveYardstick", dependencies: ["CRdKafka"], path: "Benchmarks/CVarveYardstick", exclude: ["README.md"]),
 ]
 
 let layers: [Target] = [
@@ -94,14 +96,16 @@ let layers: [Target] = [
     .executableTarget(
         name: "VarveBenchmarks",
         dependencies: [
-            "CVarveSQLite", "VarveGzip", "VarveHTTPClient", "VarveIO", "VarveModel", "VarveNode", "VarveTerminal",
+            "CVarveSQLite", "CVarveYardstick", "VarveCore", "VarveGzip", "VarveHTTPClient", "VarveIO", "VarveKafka",
+            "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveTerminal", "VarveTestSupport",
         ],
         path: "Benchmarks/VarveBenchmarks",
         swiftSettings: strict),
     .executableTarget(
         name: "VarveFuzz",
         dependencies: [
-            "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveWire",
+            "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel", "VarveNode",
+            "VarveStorage", "VarveWire",
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // never imported by layers 3 to 6

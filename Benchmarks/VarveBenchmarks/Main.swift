@@ -3,6 +3,8 @@
 ///     varve-bench load                       everything `make bench-load` reports
 ///     varve-bench load --samples 3           fewer repetitions, for a first look
 ///     varve-bench one PART [--times N]       one part alone, for a profiler
+///     varve-bench log                        appends and reads of every log against C: `make bench-log`
+///     varve-bench index [--seconds N]        the machine, blocks, restarts, memory: `make bench-index`
 ///
 /// `VARVE_BENCH_DATA` names the documents: NDJSON, gzip allowed, each with an `_id`.
 
@@ -19,6 +21,8 @@ enum Main {
     static let usage = """
         usage: varve-bench load [--samples N]
                varve-bench one singles|documents|batches|restart|program|sqlite [--times N]
+               varve-bench log [embedded|kafka|local|decode|memory] [--samples N] [--seconds N]
+               varve-bench index [apply|apply-batches|encode|restart-blocks|restart-tail|memory] [--samples N] [--seconds N]
         """
 
     static func main() async {
@@ -30,6 +34,18 @@ enum Main {
                 let samples = try number("--samples", &arguments) ?? LoadBenchmark.samplesDefault
                 try finish(arguments)
                 try await LoadBenchmark(DataSet.read(), samples: samples).run()
+            case "log":
+                let samples = try number("--samples", &arguments) ?? LogBenchmark.samplesDefault
+                let seconds = try number("--seconds", &arguments) ?? LogBenchmark.secondsDefault
+                let part = arguments.isEmpty ? nil : arguments.removeFirst()
+                try finish(arguments)
+                try await LogBenchmark(samples: samples, seconds: seconds).run(part)
+            case "index":
+                let samples = try number("--samples", &arguments) ?? IndexBenchmark.samplesDefault
+                let seconds = try number("--seconds", &arguments) ?? IndexBenchmark.secondsDefault
+                let part = arguments.isEmpty ? nil : arguments.removeFirst()
+                try finish(arguments)
+                try await IndexBenchmark(samples: samples, seconds: seconds).run(part)
             case "one":
                 guard !arguments.isEmpty else { return fail(usage, 64) }
                 let part = arguments.removeFirst()

@@ -28,7 +28,10 @@ struct Figure {
     let target: Double?
     var samples: [Sample] = []
 
-    var hasYardstick: Bool { target != nil }
+    /// Shown beside its yardstick without a number to reach.
+    var reportsYardstick = false
+
+    var hasYardstick: Bool { target != nil || reportsYardstick }
 
     /// Rates rise, times and sizes fall.
     var isRate: Bool { unit.hasSuffix("/s") }

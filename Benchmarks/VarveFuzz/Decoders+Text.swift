@@ -2,6 +2,7 @@
 
 internal import VarveGzip
 internal import VarveHTTPServer
+internal import VarveKafka
 internal import VarveModel
 internal import VarveNode
 internal import VarveWire
@@ -163,7 +164,14 @@ extension Decoders {
                     "%YAML 1.1\n")
             ) { bytes in
                 (try? Configuration.parse(yaml: bytes, environment: ["SERVERS": "localhost:9092", "X": "y"])) != nil
-            }
+            },
+            Decoder(
+                name: "properties", source: .config,
+                corpus: words(
+                    "# a comment\\\nsecurity.protocol=SASL_SSL\nsasl.mechanism : PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\\n  username=\"u\" \\\n  password=\"p\\u0041\\\"\";\n",
+                    "a\\ b\\=c=d\r\n!x\n\n  lead = tail \nlast\\"),
+                words: words("\\", "\\u", "\\u00e9", "=", ":", "\n", "\r\n", "#", "!", "\"", ";", "required", " ", "\t")
+            ) { bytes in PropertyInspection.accepts(bytes) },
         ]
     }
 }

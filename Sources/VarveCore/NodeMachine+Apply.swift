@@ -115,7 +115,7 @@ extension NodeMachine {
     /// Whether the record gets as far as being executed; the order is that of `decide`.
     private func willExecute(_ record: Record, at logTime: Int64) -> Bool {
         let header = record.header
-        guard window[header.id] == nil, header.observed >= window.horizon else { return false }
+        guard !window.remembers(header.id), header.observed >= window.horizon else { return false }
         return header.expiresAt == 0 || max(effectiveTime, Self.bounded(logTime)) <= header.expiresAt
     }
 

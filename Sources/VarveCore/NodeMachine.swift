@@ -86,7 +86,7 @@ package struct NodeMachine: Sendable {
         effectChain = EffectChain(.zero)
         open = OpenBlock(number: .first)
         previous = epochRecord
-        window = IDWindow(horizon: .zero)
+        window = IDWindow(horizon: .zero, tag: tag)
         catalog = [:]
         anchors = Anchors()
         if let parentEnd { begin(behind: parentEnd) }
@@ -117,7 +117,7 @@ package struct NodeMachine: Sendable {
         adopted = Adopted(
             number: manifest.number, position: manifest.last, systemTime: manifest.systemTime, digest: digest)
         previous = digest
-        window = IDWindow(horizon: manifest.horizon)
+        window = IDWindow(horizon: manifest.horizon, tag: tag)
         for decision in decisions { window.restore(decision) }
         self.catalog = catalog
         catalogAtCut = catalog.mapValues { $0.names.count }
