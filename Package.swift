@@ -106,6 +106,8 @@ let layers: [Target] = [
         dependencies: [
             "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel", "VarveNode",
             "VarveStorage", "VarveWire",
+            "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveLog", "VarveModel", "VarveNode", "VarveStorage",
+            "VarveWire",
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // never imported by layers 3 to 6

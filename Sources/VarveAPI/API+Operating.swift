@@ -83,6 +83,24 @@ extension API {
         return .json(EpochsAnswer(epochs: epochs).json)
     }
 
+    func migrate(_ exchange: Exchange, _ parameters: Parameters) async throws(VarveError) -> Response {
+        let timeout = try parameters.timeout() ?? .seconds(60)
+        let body: Value
+        do throws(JSONFault) {
+            body = try parseJSON(Bytes(exchange.body))
+        } catch {
+            throw error.error
+        }
+        let request = try MigrateRequest(json: body)
+        let done = try await node.migrate(
+            topic: request.topic, cluster: request.cluster, isRehearsal: request.isRehearsal, timeout: timeout)
+        return .json(
+            MigrateAnswer(
+                epoch: done.epoch, logKind: done.log.kind.description,
+                topic: done.log.kind == .kafka ? done.log.topic : nil, seal: done.seal
+            ).json)
+    }
+
     func flush(_ parameters: Parameters) async throws(VarveError) -> Response {
         let waits = try parameters.flag("await")
         let timeout = try parameters.timeout() ?? .seconds(30)

@@ -159,7 +159,7 @@ package final class API: Sendable {
         case .status: return .json(status().json)
         case .blocks: return try blocks(parameters)
         case .epochs: return try epochs()
-        case .migrate: throw notSupported("POST /v1/epochs/migrate")
+        case .migrate: return try await migrate(exchange, parameters)
         case .flush, .finishBlock: return try await flush(parameters)
         case .settings: return try settings()
         case .applySettings: return try await applySettings(exchange, parameters)

@@ -273,8 +273,34 @@ package let openAPIDocument = """
             default: {$ref: "#/components/responses/Problem"}
       /v1/epochs/migrate:
         post:
-          summary: Move to a new log without downtime (not supported by this version, 400)
-          responses: {default: {$ref: "#/components/responses/Problem"}}
+          summary: Move to a new log with all nodes running
+          description: Prepares the target and asks every live node first; until the seal nothing is changed (409 TARGET_UNFIT, with every reason).
+          parameters:
+            - $ref: "#/components/parameters/timeout"
+          requestBody:
+            required: true
+            content:
+              application/json:
+                schema:
+                  type: object
+                  additionalProperties: false
+                  properties:
+                    topic: {type: string, description: Name of the new log without its epoch}
+                    cluster: {type: string, description: A name in the nodes' section log.clusters}
+                    dryRun: {type: boolean}
+          responses:
+            "200":
+              description: This node is in the new epoch; seal is null for a rehearsal
+              content:
+                application/json:
+                  schema:
+                    type: object
+                    required: [epoch, seal, log]
+                    properties:
+                      epoch: {type: integer}
+                      seal: {type: [string, "null"]}
+                      log: {type: object, properties: {kind: {type: string}, topic: {type: string}}}
+            default: {$ref: "#/components/responses/Problem"}
       /v1/flush:
         post:
           summary: Cut the open block now

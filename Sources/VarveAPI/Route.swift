@@ -54,7 +54,7 @@ enum Route: Int, CaseIterable, Sendable {
         case .tables: ["asOf", "after", "consistency", "timeout"]
         case .blocks: ["limit", "before"]
         case .flush, .finishBlock: ["await", "timeout"]
-        case .applySettings: ["timeout"]
+        case .applySettings, .migrate: ["timeout"]
         default: []
         }
     }
@@ -70,7 +70,7 @@ enum Route: Int, CaseIterable, Sendable {
     /// The media type that its body must have; nil where a body means nothing.
     var contentType: String? {
         switch self {
-        case .submit, .query, .applySettings: "application/json"
+        case .submit, .query, .migrate, .applySettings: "application/json"
         case .loadRows: "application/x-ndjson"
         default: nil
         }

@@ -32,6 +32,16 @@ extension Client {
         return try FlushAnswer(json: try await ask(call).json())
     }
 
+    /// Moves the log. Not asked twice: whoever gets no answer looks at the epochs first.
+    package func migrate(
+        _ request: MigrateRequest, timeout: Duration = .seconds(90)
+    ) async throws(VarveError) -> MigrateAnswer {
+        let call = Call(
+            method: "POST", target: "/v1/epochs/migrate" + queryText([("timeout", isoText(of: timeout))]),
+            headers: [Call.json], body: request.json.jsonBytes, timeout: timeout + options.answerTimeout)
+        return try MigrateAnswer(json: try await ask(call).json())
+    }
+
     package func settings() async throws(VarveError) -> SettingsAnswer {
         try SettingsAnswer(json: try await get("/v1/settings").json())
     }

@@ -284,8 +284,8 @@ enum CommandTable {
         Command(
             "epoch", "See, and begin, generations of the log",
             discussion: """
-                An epoch is one generation of the log: on Kafka the topic BASE-eN. These commands read log and storage \
-                themselves, with no node running; the configuration still names the old log. docs/operations/epochs.md \
+                An epoch is one generation of the log: on Kafka the topic BASE-eN. All but migrate read log and \
+                storage themselves, with no node running; the configuration still names the old log. docs/operations/epochs.md \
                 explains epochs, docs/runbooks/ says when to use which command.
                 """, section: "Operating",
             commands: [
@@ -315,6 +315,21 @@ enum CommandTable {
                         Example("varve epoch bump --salvage --config node.yaml", "keep what the old log still holds"),
                         Example(
                             "varve epoch bump --drop --accept-loss DIGEST --config node.yaml", "the log is gone"),
+                    ]),
+                Command(
+                    "migrate", "Move to another log with all nodes running",
+                    discussion: """
+                        Asks a node, which prepares the new log, has every live node confirm that it can go there, and ends \
+                        the epoch with a seal; every node crosses by itself, clients see no failure. Without options the \
+                        new log is BASE-e<N+1> on the same cluster. Until the seal nothing is changed.
+                        """,
+                    parameters: [
+                        Parameters.toTopic, Parameters.toCluster, Parameters.dryRun, Parameters.json, Parameters.urls,
+                        Parameters.token,
+                    ],
+                    examples: [
+                        Example("varve epoch migrate --dry-run", "could it be done?"),
+                        Example("varve epoch migrate --to-cluster b", "to another Kafka cluster"),
                     ]),
                 Command(
                     "salvage", "List, and apply, what an ended epoch's log holds beyond its end",

@@ -114,6 +114,10 @@ enum Parameters {
     static let drop = Option.flag("drop", "Give up what is in no block.")
     static let acceptLoss = Option.optional(
         "accept-loss", .text, "DIGEST", "Digest of the plan that says what is lost: you have read it.")
+    static let toTopic = Option.optional("to-topic", .text, "BASE", "The new log's name, without the epoch.")
+    static let toCluster = Option.optional(
+        "to-cluster", .text, "NAME", "Cluster of the new log: a name in the nodes' section log.clusters.")
+    static let dryRun = Option.flag("dry-run", "Only say whether it could be done.")
     static let endedEpoch = Option.optional(
         "epoch", .integer(0...32_767), "N", "The ended epoch; without it the newest.")
     static let apply = Option.flag("apply", "Apply what the database does not know.")

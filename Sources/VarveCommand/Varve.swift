@@ -61,6 +61,7 @@ enum Varve {
         case ["epoch", "status"]: try await EpochCommand(invocation, surroundings).status()
         case ["epoch", "plan"]: try await EpochCommand(invocation, surroundings).plan()
         case ["epoch", "bump"]: try await EpochCommand(invocation, surroundings).bump()
+        case ["epoch", "migrate"]: try await EpochCommand(invocation, surroundings).migrate()
         case ["epoch", "salvage"]: try await EpochCommand(invocation, surroundings).salvage()
         case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
         default: preconditionFailure("\(invocation.path) is in the table and not here")

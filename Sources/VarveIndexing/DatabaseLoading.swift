@@ -23,6 +23,16 @@ package struct DatabaseLoading: Sendable {
         self.epochs = epochs
         history = try store.manifests(of: epochs, database: database)
         let newest = history.last?.manifest
+        // Such a block is published after the next epoch's record.
+        if let newest, newest.cut == .seal, epochs.last?.record.epoch == newest.last.epoch,
+            let next = newest.last.epoch.next
+        {
+            throw VarveError(
+                .chainBroken,
+                "block \(newest.number) ends epoch \(newest.last.epoch) at \(newest.last), but \(BlockStore.epochName(next)) is "
+                    + "missing; blocks and log are not affected",
+                next: "restore it from a backup or another copy of the storage")
+        }
         let own = newest.map { Int($0.last.epoch.number) } ?? 0
         // An epoch that names the newest block as its parent's last begins where that block ends.
         index = epochs.indices.last { $0 > own && epochs[$0].record.parentEnd?.block == newest?.number } ?? own

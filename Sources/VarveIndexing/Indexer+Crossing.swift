@@ -158,6 +158,8 @@ extension Indexer {
                     return BlockStore.StoredEpoch(made)
                 }
                 epochs.withLock { $0.append(stored) }
+                // The block that ends the old epoch may be published now.
+                flushSignal.notify()
                 published.withLock { $0.trouble = nil }
                 return stored.record
             } catch {

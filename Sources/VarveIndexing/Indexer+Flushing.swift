@@ -16,7 +16,7 @@ extension Indexer {
                 let oldest = state.withLock { state in
                     state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
                 }
-                if let (block, previous) = oldest {
+                if let (block, previous) = oldest, mayBePublished(block) {
                     await publish(block, after: previous)
                 } else {
                     await flushSignal.wait()
@@ -25,6 +25,21 @@ extension Indexer {
         } onCancel: {
             flushSignal.close()
         }
+    }
+
+    private static let lastFlushLimit = Duration.seconds(30)
+
+    /// Waits until every frozen block is in storage, for a while.
+    func flushWhatIsFrozen() async {
+        let deadline = ContinuousClock.now + Self.lastFlushLimit
+        while state.withLock({ !$0.machine.frozen.isEmpty }), stopped == nil, ContinuousClock.now < deadline {
+            guard (try? await Task.sleep(for: .milliseconds(5))) != nil else { return }
+        }
+    }
+
+    /// A block that ends its epoch comes after the next epoch's record: so whoever starts from it finds the way on.
+    private func mayBePublished(_ block: FrozenBlock) -> Bool {
+        block.draft.cut != .seal || epochRecords.contains { $0.record.epoch > block.epoch }
     }
 
     /// Steps a publication until the block is adopted or the node goes no further.

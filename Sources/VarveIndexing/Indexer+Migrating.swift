@@ -24,6 +24,8 @@ extension Indexer {
 
     /// A live node that says nothing for so long is named.
     private static let confirmationLimit = Duration.seconds(45)
+    /// What a kind of log takes for its own framing: limits that differ by less are the same.
+    private static let framingBytes = 64 * 1024
     /// The clocks of both logs may differ by this much.
     private static let clockMs: Int64 = 10_000
 
@@ -109,7 +111,7 @@ extension Indexer {
                 if range.upperBound > .zero, first?.genesis.parent?.genesis != current.log.genesis {
                     reasons.append("\(reference.topic) is not empty (its end is \(range.upperBound))")
                 }
-                if limit < log.recordBytesMax { reasons.append(limitReason(reference, limit)) }
+                if limit + Self.framingBytes < log.recordBytesMax { reasons.append(limitReason(reference, limit)) }
                 guard reasons.isEmpty else { throw unfit(reasons) }
             }
         } catch {
@@ -127,7 +129,7 @@ extension Indexer {
         let genesis = try? await log.read(at: reference.genesisOffset ?? .zero)
         await log.close()
         var reasons: [String] = []
-        if limit < self.log.recordBytesMax { reasons.append(limitReason(reference, limit)) }
+        if limit + Self.framingBytes < self.log.recordBytesMax { reasons.append(limitReason(reference, limit)) }
         if let genesis, genesis.time < before - Self.clockMs || genesis.time > before + Self.clockMs + 60_000 {
             reasons.append(
                 "the clock of \(reference.place) is not within 10 s of the present log's (\(genesis.time - before) ms), or its "
@@ -165,7 +167,8 @@ extension Indexer {
             }
             guard problems.isEmpty else { throw unfit(problems) }
             let silent = answers.filter { $0.1?.id != proposal.id }.map(\.0)
-            if silent.isEmpty, presence.isDecided || peers.isEmpty { return }
+            // Who has answered is alive; who has not may be dead, and is known to be after 25 s.
+            if silent.isEmpty { return }
             guard ContinuousClock.now < deadline, stopped == nil else {
                 throw unfit(["\(silent.joined(separator: ", ")) did not confirm that the target can be reached"])
             }
@@ -201,7 +204,7 @@ extension Indexer {
             let (limit, first) = (log.recordBytesMax, try? await log.firstGenesis())
             await log.close()
             if let first, first.id != proposal.log.genesis { return "it finds another genesis there" }
-            if limit < self.log.recordBytesMax { return limitReason(proposal.log, limit) }
+            if limit + Self.framingBytes < self.log.recordBytesMax { return limitReason(proposal.log, limit) }
             return nil
         } catch {
             return "\(error.code): \(error.message)"

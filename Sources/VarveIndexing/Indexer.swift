@@ -214,7 +214,11 @@ package final class Indexer: Sendable {
                 try await consumePresent()
             }
         } catch {
-            if !Task.isCancelled { stop(error) }
+            guard !Task.isCancelled else { return }
+            // Nothing more is read: what was cut at the end of the old epoch still belongs into storage, where whoever
+            // has to go on without the next log finds it.
+            if !present.withLock({ $0.isOpen }) { await flushWhatIsFrozen() }
+            stop(error)
         }
     }
 

@@ -73,13 +73,18 @@ package struct Opening: Sendable {
         }
         var begun: String?
         // Each round begins or bumps, or goes on in what storage records; another node may have been faster.
-        for _ in 0..<8 {
-            let epochs = try store.epochRecords()
-            switch try await decide(epochs) {
-            case .begin: try await firstStart()
-            case .bump(let bump): begun = try await begin(bump, behind: epochs)
-            case .refuse(let error): throw error
-            case .follow(let warning): return try await openRecorded(epochs, warning ?? begun)
+        for round in 0..<8 {
+            do throws(VarveError) {
+                let epochs = try store.epochRecords()
+                switch try await decide(epochs) {
+                case .begin: try await firstStart()
+                case .bump(let bump): begun = try await begin(bump, behind: epochs)
+                case .refuse(let error): throw error
+                case .follow(let warning): return try await openRecorded(epochs, warning ?? begun)
+                }
+            } catch {
+                // What was published between two looks does not fit together.
+                guard error.code == .chainBroken, round == 0 else { throw error }
             }
         }
         throw storageMissing(nil)

@@ -139,7 +139,28 @@ import VarveStorage
             gate.open()
             _ = await moving.value
             try await until { nodes[0].epoch == next }
-            #expect(try ids(nodes, 0) == 2)
+            try await until { try ids(nodes, 0) == 2 }
+        }
+    }
+
+    @Test func theBlockThatEndsAnEpochComesAfterTheNextEpochsRecord() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let gate = nodes.gate(0).hold(.put, "epochs/e0001")
+            let moving = Task { try await migrate(nodes, 0) }
+            await gate.wait()
+            try await until { nodes[0].standing.frozen == 1 }
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(try nodes.blocks.manifest(.first, .first) == nil)
+            gate.open()
+            _ = try await moving.value
+            try await until { nodes[0].standing.adopted != nil }
+            // Without that record storage is not whole, and nobody goes on in the ended epoch.
+            let record = BlockStore.epochName(next)
+            try nodes.store.remove(record)
+            await #expect(throws: VarveError.self) {
+                try await Nodes.run("b", heartbeatMs: 200, over: nodes) { _ in }
+            }
         }
     }
 

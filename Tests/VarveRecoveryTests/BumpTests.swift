@@ -165,6 +165,41 @@ extension Node {
         }
     }
 
+    @Test func aTargetThatVanishesBehindTheSealCostsNothing() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            // A seal whose target is not there (any more): as an operator who deleted the new log would leave it.
+            let cold = try scene.cold()
+            let log = try #require(try await cold.open(cold.current))
+            let seal = Seal(
+                next: try #require(Epoch(1)),
+                log: LogReference(
+                    kind: .local, topic: "e0001", genesis: GenesisID(high: 3, low: 3), genesisOffset: .zero))
+            let tag = LogTag(database: cold.database, genesis: try #require(cold.current.log.genesis))
+            _ = await log.append([
+                Record(header: RecordHeader(type: .seal, logTag: tag, id: .zero), payload: seal.encoded()).encoded()
+            ])
+            await log.close()
+            do {
+                try await scene.withNode { _ in }
+                Issue.record("serves without its log")
+            } catch let error as VarveError {
+                #expect(error.code == .logMissing)
+                #expect(error.message.contains("epoch 1"))
+            }
+            let plan = try await scene.plan()
+            #expect(plan.epoch == Epoch(1))
+            #expect(plan.submissions.isEmpty)
+            _ = try await scene.bump(.drop, accepting: plan.digest)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(node.status().epoch == Epoch(2))
+                for (id, n) in [("a", 1), ("b", 2), ("c", 3)] {
+                    #expect(try await node.document("t", id) == ["n": .integer(Int64(n))])
+                }
+            }
+        }
+    }
+
     @Test func aBumpBrokenOffAfterSalvagingIsCompletedByRunningItAgain() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()

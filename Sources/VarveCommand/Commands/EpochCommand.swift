@@ -1,6 +1,7 @@
 // `varve epoch`: the generations of the log, and beginning a new one when the log is lost. Reads log and storage itself,
 // with no node running.
 
+import VarveClient
 import VarveCore
 import VarveLog
 import VarveModel
@@ -8,6 +9,7 @@ import VarveNode
 import VarveRecovery
 import VarveStorage
 import VarveTerminal
+import VarveWire
 
 struct EpochCommand {
     let invocation: Invocation
@@ -136,6 +138,42 @@ struct EpochCommand {
             "now change on every node, in the section log: epoch: \(record.epoch) (or delete the line), and start the nodes"
         )
         return .success
+    }
+
+    // MARK: migrate
+
+    func migrate() async throws -> ExitCode {
+        let client = try invocation.client(patience: .zero)
+        let request = MigrateRequest(
+            topic: invocation[Parameters.toTopic], cluster: invocation[Parameters.toCluster],
+            isRehearsal: invocation[Parameters.dryRun])
+        let answer = try await answer(client, request)
+        if isJSON {
+            try surroundings.output.json(answer.json)
+        } else if let seal = answer.seal {
+            try surroundings.output.line(
+                "epoch \(answer.epoch) goes on in \(answer.logKind) \(answer.topic ?? ""); the one before ended at \(seal)"
+            )
+            try surroundings.output.line(
+                "the old log may be deleted when this says so: varve epoch status --config node.yaml")
+        } else {
+            try surroundings.output.line(
+                "epoch \(answer.epoch) could go on in \(answer.logKind) \(answer.topic ?? ""); nothing was changed")
+        }
+        return .success
+    }
+
+    private func answer(_ client: Client, _ request: MigrateRequest) async throws -> MigrateAnswer {
+        do throws(VarveError) {
+            return try await client.migrate(request)
+        } catch {
+            // Who could not even connect has asked for nothing.
+            let wasAsked = error.code == .unknownOutcome || !error.message.contains("could not connect")
+            guard wasAsked, error.code == .nodeUnreachable || error.code == .unknownOutcome else { throw error }
+            throw Failure(
+                "UNKNOWN_OUTCOME: \(error.message). If the seal was written, every node crosses by itself; if not, nothing "
+                    + "was changed; next: varve epoch status --config node.yaml", .unavailable)
+        }
     }
 
     // MARK: salvage

@@ -41,6 +41,9 @@ extension Composition {
         return parts
     }
 
+    /// The name of a log that moves from a directory to Kafka, unless another is given.
+    private static let defaultTopic = "varve-log"
+
     static func kafkaProvider(
         _ configuration: Configuration, _ kafka: KafkaLogConfiguration, _ sink: any LogSink
     ) throws(VarveError) -> KafkaLogProvider {
@@ -54,7 +57,16 @@ extension Composition {
     static func logClusters(
         _ configuration: Configuration, _ sink: any LogSink = SilentLogSink()
     ) throws(VarveError) -> [String: any LogProvider] {
-        guard case .kafka(let kafka) = configuration.log, !kafka.clusters.isEmpty else { return [:] }
+        let kafka: KafkaLogConfiguration
+        switch configuration.log {
+        case .inMemory: return [:]
+        case .kafka(let own): kafka = own
+        // A local log has no topic that its clusters could go on with.
+        case .local(let local):
+            kafka = KafkaLogConfiguration(
+                bootstrapServers: "", topic: defaultTopic, clusters: local.clusters)
+        }
+        guard !kafka.clusters.isEmpty else { return [:] }
         let logger = Logger(label: "kafka", level: configuration.logging.level, sink: sink)
         return try kafkaParts(configuration, kafka).clusters.mapValues { settings in
             KafkaLogProvider(settings, onNotice: notice(to: logger))

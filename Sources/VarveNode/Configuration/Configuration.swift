@@ -60,10 +60,14 @@ public struct LocalLogConfiguration: Sendable, Equatable {
     public var bufferSize: Int
     public var pollSleepDuration: Duration
     public var epoch: Int?
+    /// Kafka clusters that epochs may migrate to, by name.
+    public var clusters: [String: KafkaClusterConfiguration]
 
     public init(
-        path: String, bufferSize: Int = 4096, pollSleepDuration: Duration = .milliseconds(100), epoch: Int? = nil
+        path: String, bufferSize: Int = 4096, pollSleepDuration: Duration = .milliseconds(100), epoch: Int? = nil,
+        clusters: [String: KafkaClusterConfiguration] = [:]
     ) {
+        self.clusters = clusters
         self.path = path
         self.bufferSize = bufferSize
         self.pollSleepDuration = pollSleepDuration

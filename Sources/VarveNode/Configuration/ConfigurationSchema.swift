@@ -28,6 +28,11 @@ enum ConfigurationSchema {
                         "pollSleepDuration", \.localLog.pollSleepDuration, .duration(most: .seconds(60)),
                         "Longest sleep of a reader in another process (`varve log`) before it looks for more. "
                             + "This process's own readers are woken."),
+                    .sections(
+                        "clusters",
+                        expected: "names, each with a section of `bootstrapServers`, `propertiesFile`, `propertiesMap`",
+                        "Kafka clusters that epochs may migrate to.",
+                        names: { $0.localLog.clusters.keys.sorted() }, fields: localClusterFields),
                     .optional("epoch", \.localLog.epoch, .integer(0...32_767), default: "what storage records", epoch),
                 ],
                 choose: { $0.log = .local(LocalLogConfiguration(path: "")) },
@@ -85,6 +90,21 @@ enum ConfigurationSchema {
             .texts(
                 "propertiesMap", \.kafkaLog[cluster: name].propertiesMap,
                 directory: \.kafkaLog[cluster: name].propertiesDirectory, expected: propertyMap, "As of the log."),
+        ]
+    }
+
+    @Sendable private static func localClusterFields(_ name: String) -> [ConfigurationField] {
+        [
+            .required(
+                "bootstrapServers", \.localLog[cluster: name].bootstrapServers,
+                .text("host:port, several separated by commas", fits: isServerList), "Where to find the cluster."),
+            .optional(
+                "propertiesFile", \.localLog[cluster: name].propertiesFile, .path, default: "none",
+                "As of a log on Kafka."),
+            .texts(
+                "propertiesMap", \.localLog[cluster: name].propertiesMap,
+                directory: \.localLog[cluster: name].propertiesDirectory, expected: propertyMap,
+                "As of a log on Kafka."),
         ]
     }
 
@@ -221,6 +241,14 @@ extension Configuration {
     fileprivate var storagePath: String {
         get { if case .local(let path) = storage { path } else { "" } }
         set { storage = .local(path: newValue) }
+    }
+}
+
+extension LocalLogConfiguration {
+    /// A cluster that is not there yet is made when one of its keys is set.
+    fileprivate subscript(cluster name: String) -> KafkaClusterConfiguration {
+        get { clusters[name] ?? KafkaClusterConfiguration(bootstrapServers: "") }
+        set { clusters[name] = newValue }
     }
 }
 
