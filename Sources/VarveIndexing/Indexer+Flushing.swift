@@ -174,9 +174,10 @@ extension Indexer {
                 "cut": "\(manifest.cut)",
             ])
         adoptions.resolve(where: { $0 <= manifest.number }, ())
-        // A local log may forget what blocks hold; with storage in memory the log is all there is.
+        // A local log may forget what blocks hold, but the last record of the newest one: by it the next start proves that
+        // this is the storage's log. With storage in memory the log is all there is.
         let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
-        if isDurableStore, manifest.last.epoch == epoch { await log.trim(below: manifest.last.offset.next) }
+        if isDurableStore, manifest.last.epoch == epoch { await log.trim(below: manifest.last.offset) }
     }
 
     private func noteTrouble(_ error: VarveError, _ block: FrozenBlock) {

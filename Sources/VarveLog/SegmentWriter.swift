@@ -87,7 +87,8 @@ struct SegmentWriter: ~Copyable {
             finish(records, time, chain)
             return time
         }
-        if position >= segmentBytes {
+        // Never two segments with the same first record.
+        if position >= segmentBytes, next > segment.first {
             try roll(segment)
             return try write(records)
         }
