@@ -39,9 +39,9 @@ package enum FileSystem {
 
     /// The same for bytes in memory, by way of `temporary`, a path that nobody else uses.
     package static func publishOnce(
-        _ bytes: UnsafeRawBufferPointer, as path: String, temporary: String
+        _ bytes: UnsafeRawBufferPointer, as path: String, temporary: String, faults: FileFaults? = nil
     ) throws(IOError) -> Publication {
-        try publishOnce(try written(bytes, temporary), as: path)
+        try publishOnce(try written(bytes, temporary, faults), as: path)
     }
 
     private static func linkOnce(
@@ -102,8 +102,10 @@ package enum FileSystem {
         if isNew { try Directory.sync(Directory.parent(of: path)) }
     }
 
-    private static func written(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(IOError) -> File {
-        let file = try File(path, .createOrUpdate)
+    private static func written(
+        _ bytes: UnsafeRawBufferPointer, _ path: String, _ faults: FileFaults? = nil
+    ) throws(IOError) -> File {
+        let file = try File(path, .createOrUpdate, faults: faults)
         do throws(IOError) {
             try file.truncate(to: 0)
             try file.write(bytes, at: 0)

@@ -60,7 +60,7 @@ package struct BlockStore: Sendable {
         do throws(CBORFault) {
             return try StorageFormat.decode(bytes)
         } catch {
-            throw corrupt(Self.formatName, error, "nothing was read or written")
+            throw unreadable(Self.formatName, bytes, error, "nothing was read or written")
         }
     }
 
@@ -72,14 +72,14 @@ package struct BlockStore: Sendable {
             do throws(CBORFault) {
                 return try StorageFormat.decode(bytes)
             } catch {
-                throw corrupt(Self.formatName, error, "nothing was read or written")
+                throw unreadable(Self.formatName, bytes, error, "nothing was read or written")
             }
         }
     }
 
     // MARK: Epoch records
 
-    /// All epochs from 0 on. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`.
+    /// All epochs from 0 on. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `UNSUPPORTED_RECORD`.
     package func epochRecords() throws(VarveError) -> [StoredEpoch] {
         let newest = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
         guard let newest else { return [] }
@@ -107,7 +107,7 @@ package struct BlockStore: Sendable {
             guard record.epoch == epoch else { throw CBORReader(bytes).fault("it is of epoch \(record.epoch)") }
             return StoredEpoch(record)
         } catch {
-            throw corrupt(name, error, "blocks and log are not affected")
+            throw unreadable(name, bytes, error, "blocks and log are not affected")
         }
     }
 
@@ -165,7 +165,7 @@ package struct BlockStore: Sendable {
             }
             return StoredManifest(manifest)
         } catch {
-            throw corrupt(name, error, "blocks before it are intact")
+            throw unreadable(name, bytes, error, "blocks before it are intact")
         }
     }
 
@@ -262,10 +262,26 @@ package struct BlockStore: Sendable {
 
     // MARK: Errors
 
-    private func corrupt(_ name: String, _ fault: CBORFault, _ safe: String) -> VarveError {
-        VarveError(
+    private func unreadable(_ name: String, _ bytes: Bytes, _ fault: CBORFault, _ safe: String) -> VarveError {
+        if let version = Self.laterVersion(bytes) {
+            return VarveError(
+                .unsupportedRecord,
+                "\(name) is of format \(version), this version of varve reads format 1; \(safe), and nothing was written",
+                next: "install a newer version of varve on this node; if none ever wrote here, the file is damaged: "
+                    + "restore it from a copy")
+        }
+        return VarveError(
             .blockCorrupt, "\(name) cannot be read: \(fault); \(safe)",
             next: "restore this file from a backup or another copy of the storage")
+    }
+
+    /// Each of these objects is a map whose field 0 is its format, in every version.
+    private static func laterVersion(_ bytes: Bytes) -> UInt64? {
+        var reader = CBORReader(bytes)
+        guard let count = try? reader.map(), count > 0, (try? reader.unsigned()) == 0,
+            let version = try? reader.unsigned(), version > 1
+        else { return nil }
+        return version
     }
 
     private func broken(_ name: String, _ reason: String) -> VarveError {

@@ -196,6 +196,30 @@ struct DirectoryObjectStoreTests {
         #expect(FileManager.default.fileExists(atPath: reserve), "set aside again once there is room")
     }
 
+    @Test(
+        "a disk that is full in the middle of a block leaves nothing of it, and the same block goes in once there is room",
+        arguments: [("pwrite", 0), ("pwrite", 1), ("pwrite", 4_000), ("fsync", 0)])
+    func fullInTheMiddle(_ operation: String, _ bytesBefore: Int) throws {
+        let faults = FileFaults()
+        let store = BlockStore(
+            try DirectoryObjectStore(
+                path: place.path + "/store", node: "n1", nonce: 1,
+                publishOnce: { (bytes, path, temporary) throws(IOError) in
+                    try FileSystem.publishOnce(bytes, as: path, temporary: temporary, faults: faults)
+                }))
+        let encoded = try BlockFileWriter.encode(table: table, block: .first, rows: try randomRows(300, seed: 4))
+        faults.plant(.init(operation, code: ENOSPC, bytesBefore: bytesBefore))
+        let error = #expect(throws: VarveError.self) { try store.publishFile(encoded) }
+        // After a failed sync nobody knows what is on disk: the file is given up, another one is tried.
+        #expect(error?.code == (operation == "fsync" ? .ioFatal : .storageFull))
+        #expect(error?.next != nil)
+        #expect(try store.objects.size(of: encoded.file.name) == nil)
+        #expect(try store.objects.list("tables/\(table)/").isEmpty)
+        #expect(try place.names(in: "store/tmp").isEmpty)
+        try store.publishFile(encoded)
+        #expect(try store.openFile(encoded.file).rowCount == Int(encoded.file.rows))
+    }
+
     @Test("shows that another node is writing, and that it goes on")
     func progress() throws {
         let store = try open()
