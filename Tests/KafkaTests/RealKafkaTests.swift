@@ -130,7 +130,7 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
             let epoch = Epoch(number + 100)!
             try await admin.createTopic(
                 "\(name)-e\(epoch)", replication: 1, configuration: settings, withinMilliseconds: 10_000)
-            await try provider.open(epoch).close()
+            try await provider.open(epoch).close()
             #expect(provider.warnings.count == warnings.count, "\(provider.warnings)")
             for words in warnings { #expect(provider.warnings.contains { $0.contains(words) }, "\(provider.warnings)") }
         }
