@@ -31,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build debug test test-compose test-crash demo bench bench-load bench-log bench-index fuzz lint format install \
-    clean setup docs
+    clean setup docs simulate planted-bugs
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ test-crash: setup ## Nodes killed and paused at random for ten minutes (VARVE_CR
 
 demo: build ## Three nodes, one log, one directory: watch them agree (KEEP=1 leaves them running)
 	@Examples/demo/run
+
+simulate: ## As many simulated clusters as ten minutes hold (SIMULATION_MINUTES or SIMULATION_SEEDS)
+	$(SWIFT) build -c release --product varve-simulate $(CHECKED)
+	.build/release/varve-simulate --events 20000 --jobs $$(getconf _NPROCESSORS_ONLN) \
+	    $(if $(SIMULATION_SEEDS),--seeds $(SIMULATION_SEEDS),--minutes $(or $(SIMULATION_MINUTES),10))
+
+planted-bugs: ## Each bug of Tests/PlantedBugs, and the seed at which the simulator finds it
+	@Scripts/planted-bugs
 
 bench: bench-load bench-log bench-index ## Every benchmark; results in .build/bench
 

@@ -87,7 +87,12 @@ package struct LogProof: Sendable {
         }
         if proved.isEmpty {
             // Every record both sides know has expired: the next one of ours proves the range.
-            proved.append(mayAppend ? try await barrierProof(genesis, adopted) : "nothing: every record has expired")
+            if let next = try await firstOwn(genesis, from: adopted.next) {
+                proved.append("a record of this log at \(Position(epoch, next))")
+            } else {
+                proved.append(
+                    mayAppend ? try await barrierProof(genesis, adopted) : "nothing: every record has expired")
+            }
         }
         return Result(
             genesis: genesisEntry, evidence: proved.joined(separator: ", "),
@@ -110,6 +115,18 @@ package struct LogProof: Sendable {
                 next: "varve epoch plan --config node.yaml")
         }
         throw replaced(at.epoch, offset, "the record there is of another log")
+    }
+
+    /// The first record behind storage's last that names this log by its tag; nil when there is none yet.
+    private func firstOwn(_ genesis: GenesisID, from offset: Offset) async throws(VarveError) -> Offset? {
+        var next = offset
+        while let entry = try await log.read(at: next) {
+            if case .record = Record.decode(entry.bytes, tag: LogTag(database: database, genesis: genesis)) {
+                return entry.offset
+            }
+            next = entry.offset.next
+        }
+        return nil
     }
 
     private func barrierProof(_ genesis: GenesisID, _ adopted: Offset) async throws(VarveError) -> String {

@@ -10,7 +10,7 @@ import VarveSimulation
 
 let usage = """
     usage: varve-simulate [--seed N] [--seeds COUNT | --minutes M] [--events N] [--jobs J]
-                          [--without FAULT,…] [--omit FAULT:NUMBER,…] [--trace] [--no-shrink]
+                          [--without FAULT,…] [--omit FAULT:NUMBER,…] [--trace] [--no-shrink] [--first]
 
       --seed N        the first seed (1)
       --seeds COUNT   how many (1)
@@ -21,6 +21,7 @@ let usage = """
       --omit …        single hits that do not happen, as a shrunk failure names them
       --trace         what happened, line by line
       --no-shrink     report a failure as it is found
+      --first         name each seed before it is run, end with the first that fails
       --list-faults   every kind of fault
     """
 
@@ -36,6 +37,7 @@ struct Invocation {
     var minutes: Int?
     var jobs = 1
     var shrinks = true
+    var endsAtFirst = false
     var options = Options(seed: 1, events: 20_000)
 
     init(_ arguments: [String]) {
@@ -53,6 +55,7 @@ struct Invocation {
             case "--jobs": jobs = max(1, value(argument) { Int($0) })
             case "--trace": options.isTraced = true
             case "--no-shrink": shrinks = false
+            case "--first": (endsAtFirst, shrinks) = (true, false)
             case "--without":
                 for name in value(argument, { $0 }).split(separator: ",") {
                     guard let fault = Fault(name: name) else { die("\(name) is no kind of fault") }

@@ -26,10 +26,15 @@ let totals = await withTaskGroup(of: Totals.self) { group in
             var totals = Totals()
             var seed = invocation.first + UInt64(job)
             while deadline.map({ ContinuousClock.now < $0 }) ?? (seed < invocation.first + invocation.count) {
+                if invocation.endsAtFirst {
+                    print("seed \(seed)")
+                    // Should the run trap, this line is what is left of it.
+                    fflush(nil)
+                }
                 let report = Simulation.run(invocation.options(seed))
                 totals.add(report)
                 if report.options.isTraced { for line in report.trace { print(line) } }
-                if totals.failures.count >= 20 { break }
+                if totals.failures.count >= (invocation.endsAtFirst ? 1 : 20) { break }
                 seed += UInt64(invocation.jobs)
             }
             return totals
@@ -41,7 +46,7 @@ let totals = await withTaskGroup(of: Totals.self) { group in
 }
 
 let seconds = (ContinuousClock.now - began) / .seconds(1)
-for line in totals.lines(seconds: seconds) { print(line) }
+for line in totals.lines(seconds: seconds, processor: Double(clock()) / Double(CLOCKS_PER_SEC)) { print(line) }
 let failures = totals.failures.sorted { $0.options.seed < $1.options.seed }
 for failure in failures { show(failure) }
 if invocation.shrinks, let first = failures.first {

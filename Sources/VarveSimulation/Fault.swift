@@ -21,10 +21,15 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case otherDatabasesRecord
     case lateGenesis
     case malformedTransaction
+    case laterRecord
     case damagedFetch
     case retention
     case retentionTooShort
     case logSyncFails
+    case logRecreated
+    case logTruncated
+    case logRefilled
+    case logMirrored
     // Storage
     case putLost
     case putUnreported
@@ -37,6 +42,9 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case powerLoss
     case bitRot
     case fileDeleted
+    case manifestRot
+    case manifestDeleted
+    case syncLies
     case readFails
     // Nodes
     case crash
@@ -67,7 +75,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     var rate: Int {
         switch self {
         case .appendLost, .appendUnreported, .appendDuplicated, .appendLate, .appendRefused: 15_000
-        case .foreignRecord, .otherDatabasesRecord, .lateGenesis, .malformedTransaction: 15_000
+        case .foreignRecord, .otherDatabasesRecord, .lateGenesis, .malformedTransaction, .laterRecord: 15_000
         case .offsetHole: 20_000
         case .damagedFetch: 3_000
         case .crashInEffects: 2_000
@@ -88,14 +96,18 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .settingsChange: 400_000
         case .longPause, .allCrash, .powerLoss: 10_000
         case .idleHours: 8_000
-        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort: 8_000
+        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort, .manifestRot, .manifestDeleted: 8_000
+        case .syncLies: 6_000
+        case .logRecreated, .logMirrored: 3_000
+        case .logTruncated, .logRefilled: 8_000
         }
     }
 
     /// Kinds after which nodes may stop for good, or records be gone: in few seeds only, so that the others check more.
     var isGrave: Bool {
         switch self {
-        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort: true
+        case .bitRot, .fileDeleted, .differingRead, .retentionTooShort, .manifestRot, .manifestDeleted, .syncLies: true
+        case .logRecreated, .logTruncated, .logRefilled, .logMirrored: true
         default: false
         }
     }

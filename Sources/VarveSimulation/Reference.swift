@@ -25,6 +25,8 @@ struct Reference {
         case void(SubmissionID)
         case passed
         case foreign
+        /// Of a later version, and not needed to go on.
+        case skipped
     }
 
     struct After {
@@ -102,9 +104,12 @@ struct Reference {
 
         var meaning = Meaning.foreign
         var cut: CutReason?
-        if case .record(let record) = Record.decode(bytes, tag: tag), record.header.type != .genesis || offset == 0 {
+        switch Record.decode(bytes, tag: tag) {
+        case .record(let record) where record.header.type != .genesis || offset == 0:
             counts.bytes += UInt64(record.payload.count)
             meaning = interpret(record, position, &cut)
+        case .unsupported: meaning = .skipped
+        default: break
         }
         if cut == nil {
             if counts.transactions >= settings.transactionsPerBlock {

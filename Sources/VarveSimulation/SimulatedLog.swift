@@ -43,6 +43,13 @@ struct SimulatedLog {
         start = min(offset, end)
     }
 
+    /// Another log stands in this one's place, or this one with another end.
+    mutating func replace(with others: [Entry?]) {
+        entries = others
+        start = min(start, end)
+        synced = end
+    }
+
     /// After a power loss: the torn tail is cut.
     mutating func tear(keeping records: Int) {
         let kept = min(end, synced + Int64(records))

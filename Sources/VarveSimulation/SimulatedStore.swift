@@ -4,8 +4,8 @@
 /// synced). In between stands `settle`: until it has run, a power loss may take the object away, each one by itself.
 /// `NodeStore` is one node's view, with the faults of its calls.
 
-package import VarveModel
-package import VarveStorage
+internal import VarveModel
+internal import VarveStorage
 
 /// An object's bytes; immutable.
 final class StoredBytes: ObjectContents {
@@ -27,8 +27,8 @@ final class SimulatedStore: @unchecked Sendable {
     /// Names of manifests that ever stood there, with their digests: they must stay what they were.
     private(set) var manifestsSeen: [String: Digest] = [:]
     private(set) var changedManifest: String?
-    private(set) var bytesPut = 0
-    private(set) var puts = 0
+    /// The newest objects: a disk that lies about syncs may lose them at a power loss.
+    private var newest: [String] = []
     private var progress: [String: UInt64] = [:]
     var lastListed: [String: [String]] = [:]
 
@@ -41,8 +41,8 @@ final class SimulatedStore: @unchecked Sendable {
         }
         place(name, StoredBytes(bytes))
         unsettled.append(name)
-        bytesPut += bytes.count
-        puts += 1
+        newest.append(name)
+        if newest.count > 8 { newest.removeFirst() }
         progress[node, default: 0] += 1
         if name.hasPrefix("blocks/") {
             let digest = Digest(of: bytes)
@@ -87,6 +87,12 @@ final class SimulatedStore: @unchecked Sendable {
     func losePower(_ keeps: () -> Bool) {
         for name in unsettled where !keeps() { place(name, nil) }
         unsettled = []
+    }
+
+    /// What a disk without honest syncs forgets.
+    func loseNewest(_ keeps: () -> Bool) {
+        for name in newest where !name.hasPrefix("epochs/") && name != "FORMAT" && !keeps() { place(name, nil) }
+        newest = []
     }
 
     func damage(_ name: String, _ bytes: Bytes?) { place(name, bytes.map { StoredBytes($0) }) }

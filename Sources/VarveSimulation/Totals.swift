@@ -39,13 +39,13 @@ package struct Totals: Sendable {
     }
 
     /// For people: what was run, and each kind of fault with its hits.
-    package func lines(seconds: Double) -> [String] {
+    package func lines(seconds: Double, processor: Double) -> [String] {
         let days = Double(microseconds) / 86_400e6
         var lines = [
             "seeds \(seeds), events \(events), simulated time \(rounded(days)) days, records \(records), blocks \(blocks), "
                 + "answers \(answers), fingerprint \(String(fingerprint, radix: 16))",
-            "\(rounded(seconds)) s, \(rounded(seconds * 1e6 / Double(max(1, events)))) µs an event of a core-second, "
-                + "\(Int(Double(seeds) / max(0.001, seconds) * 600)) seeds in 10 minutes",
+            "\(rounded(seconds)) s, of a processor \(rounded(processor)) s: "
+                + "\(rounded(processor * 1e6 / Double(max(1, events)))) µs an event",
             "faults injected \(injected.reduce(0, +)):",
         ]
         for fault in Fault.allCases { lines.append("  \(fault.name) \(injected[Int(fault.rawValue)])") }

@@ -16,7 +16,8 @@ extension World {
             defer { offset += 1 }
             guard offset < reference.after.count, let after = reference.after[Int(offset)] else { continue }
             let isAsExpected: Bool
-            switch (after.meaning, rest.popFirst()) {
+            switch (after.meaning, after.meaning == .skipped ? nil : rest.popFirst()) {
+            case (.skipped, nil): isAsExpected = true
             case (.decided(let verdict), .decided(let decision)?): isAsExpected = same(decision, verdict)
             case (.void(let expected), .void(let id)?): isAsExpected = expected == id
             case (.foreign, .foreign(let position, _)?): isAsExpected = position.offset.value == offset

@@ -33,6 +33,9 @@ extension World {
                 return stop(node, VarveError(.epochStale, "the epoch has ended"))
             case .stop(let error):
                 node.publication = nil
+                if [.storageUnreachable, .storageFull, .storageDenied].contains(error.code) {
+                    fail("storage that is away stops nobody", "\(node.name) would stop with \(error.code)")
+                }
                 return stop(node, error)
             case .wait(let until):
                 node.todo = effect
@@ -148,6 +151,10 @@ extension World {
             for effect in effects {
                 switch effect {
                 case .adopted:
+                    if block.draft.inputChain != manifest.inputChain || block.draft.effectChain != manifest.effectChain
+                    {
+                        fail("no other block is adopted", "\(node.name) adopts \(manifest.number), its own is another")
+                    }
                     node.blocks.append(adopted)
                     note { "\(node.name) adopts block \(manifest.number)\(isOurs ? ", its own" : "")" }
                     checkAdopted(node, manifest, digest)

@@ -119,6 +119,15 @@ extension World {
             let header = RecordHeader(type: .genesis, logTag: .none, id: Bytes16(high: 3, low: UInt64(log.end)))
             return Record(header: header, payload: Bytes([2])).encoded()
         }
+        if faults.occurs(.laterRecord) {
+            let header = RecordHeader(
+                type: .barrier, flags: [], logTag: reference.tag, id: Bytes16(high: 8, low: UInt64(log.end)))
+            var bytes = Record(header: header, payload: Bytes()).encoded().array
+            bytes[4] = 99
+            let crc = bytes[..<84].withUnsafeBytes { crc32c($0) }
+            for i in 0..<4 { bytes[84 + i] = UInt8(truncatingIfNeeded: crc >> (8 * UInt32(i))) }
+            return Bytes(bytes)
+        }
         if faults.occurs(.malformedTransaction) {
             let header = RecordHeader(
                 type: .transaction, logTag: reference.tag, id: Bytes16(high: 9, low: UInt64(log.end)),

@@ -38,13 +38,21 @@ extension World {
         if faults.occurs(.storageDenied) { weather.deniedUntil = now + storm(.storageDenied) }
         if faults.occurs(.storageSlow) { weather.slowUntil = now + storm(.storageSlow) }
         if faults.occurs(.retention) { expire() }
-        if faults.occurs(.retentionTooShort), !log.isLocal {
+        if faults.occurs(.retentionTooShort), !log.isLocal, !isLogForeign {
             note { "the log loses everything below \(log.end)" }
             log.trim(below: log.end)
             excused.insert(ErrorCode.logGap.rawValue)
         }
+        strikeLog()
         if faults.occurs(.bitRot) { rot() }
         if faults.occurs(.fileDeleted) { loseFile() }
+        if faults.occurs(.manifestRot) { spoilManifest(.manifestRot) }
+        if faults.occurs(.manifestDeleted) { spoilManifest(.manifestDeleted) }
+        if faults.occurs(.syncLies) {
+            for code in [ErrorCode.chainBroken, .blockCorrupt, .logGap] { excused.insert(code.rawValue) }
+            losePower()
+            directory.loseNewest { faults.below(.syncLies, 2) == 0 }
+        }
         if faults.occurs(.idleHours) {
             now += Int64(faults.within(.idleHours, 60_000_000...108_000_000_000))
             note { "nothing happens for hours" }
@@ -74,7 +82,7 @@ extension World {
     }
 
     /// What the log holds has changed at its end: the oracle reads it anew.
-    private func replay() {
+    func replay() {
         reference = Reference(database: reference.database, genesis: reference.genesis, settings: plan.settings)
         for (offset, entry) in log.entries.enumerated() {
             if let entry { reference.read(Int64(offset), entry.time, entry.bytes) }
@@ -83,7 +91,7 @@ extension World {
 
     /// Retention: what the newest block covers goes.
     private func expire() {
-        guard !log.isLocal, let newest = directory.list("blocks/e0000/").last,
+        guard !log.isLocal, !isLogForeign, let newest = directory.list("blocks/e0000/").last,
             let bytes = directory.objects[newest]?.bytes, let manifest = try? Manifest.decode(bytes),
             !directory.unsettled.contains(newest)
         else { return }
@@ -110,6 +118,22 @@ extension World {
         note { "\(name) is deleted" }
         directory.damage(name, nil)
         excused.insert(ErrorCode.blockCorrupt.rawValue)
+    }
+
+    /// A manifest that a later one follows: the chain of digests tells.
+    private func spoilManifest(_ fault: Fault) {
+        let names = directory.list("blocks/e0000/").dropLast()
+        guard !names.isEmpty else { return }
+        let name = names[faults.below(fault, names.count)]
+        note { "\(name) suffers \(fault.name)" }
+        for code in [ErrorCode.blockCorrupt, .chainBroken, .divergence, .storageForeign] {
+            excused.insert(code.rawValue)
+        }
+        guard fault == .manifestRot, var bytes = directory.objects[name]?.bytes.array else {
+            return directory.damage(name, nil)
+        }
+        bytes[faults.below(fault, bytes.count)] ^= 1 << UInt8(faults.below(fault, 8))
+        directory.damage(name, Bytes(bytes))
     }
 
     // MARK: The end
@@ -141,6 +165,18 @@ extension World {
         }
         guard failure == nil else { return }
         checkEnd()
+        stayIdle()
+    }
+
+    /// Nobody writes any more: the last record of an idle log is a cut.
+    private func stayIdle() {
+        let flush = Int64(clamping: reference.settings.flushDurationMs)
+        guard failure == nil, flush <= 60_000 else { return }
+        let end = now + 2 * (flush + IdleRule.jitterMs + IdleRule.answerMs) * 1000
+        while failure == nil, now < end { step() }
+        for node in nodes where failure == nil && node.isRunning && node.machine.open.counts.transactions > 0 {
+            fail("an idle log ends with a cut", "\(node.name) holds \(node.machine.open.counts.transactions) uncut")
+        }
     }
 
     private var isQuiet: Bool {

@@ -24,9 +24,11 @@ extension World {
             case .storageUnreachable, .storageDenied, .storageFull: break
             default: refused(node, error)
             }
+            if failure != nil { return }
             queueEvents.push(.restart(node: node.index), at: now + Int64(random.within(200_000...3_000_000)))
             return
         }
+        if isLogForeign { return fail("a log that is not storage's is refused", "\(node.name) starts with it") }
         node.phase = .running
         node.isReady = false
         node.fetchScheduled = false
@@ -59,10 +61,22 @@ extension World {
         let adopted = loading.newest?.last.offset.value ?? 0
         let range = log.readable
         if adopted + 1 > range.upperBound { throw VarveError(.logBehind, "the log ends at \(range.upperBound)") }
-        if adopted + 1 < range.lowerBound { throw VarveError(.logGap, "the log begins at \(range.lowerBound)") }
-        if loading.newest == nil && range.lowerBound > 0 { throw VarveError(.logGap, "the genesis is gone") }
-        let genesis =
-            range.lowerBound > 0 ? nil : log.entries[0].map { LogEntry(offset: .zero, time: $0.time, bytes: $0.bytes) }
+        // What waits before it refuses is refused at once here; all else is the production proof.
+        let (proofLog, newest) = (ProofLog(log, loading.current.log), loading.newest)
+        let (current, database) = (loading.current, format.database)
+        // The barrier that proves an empty range has an id by chance: it is left out.
+        let mayAppend = !range.isEmpty
+        let proof = runAtOnce { () -> Result<LogProof.Result, VarveError> in
+            do throws(VarveError) {
+                return .success(
+                    try await LogProof(proofLog, current, database: database, newest: newest, recheck: .zero)
+                        .prove(mayAppend: mayAppend))
+            } catch {
+                return .failure(error)
+            }
+        }
+        guard let proof else { throw VarveError(.internal, "the proof of the log has waited") }
+        let genesis = try proof.get().genesis
         (node.machine, node.blocks) = try loading.load(settings: plan.settings, genesis: genesis)
         node.next = loading.newest == nil ? 0 : adopted + 1
         // A block of a node that had parted from the others may have been first.

@@ -4,7 +4,7 @@
 /// machine: nothing here reads a clock, a pointer or the order of a hash table. `fingerprint` folds every event and every
 /// chain value together, so that a difference shows.
 
-package import VarveModel
+internal import VarveModel
 
 package struct Options: Sendable {
     package var seed: UInt64
@@ -86,6 +86,10 @@ final class World {
     var isHealing = false
     /// A sync of the local log failed: what stands behind the last good one may be torn.
     var hasSyncFailed = false
+    /// The log is no longer the one that storage was made from, where both hold the same places: nobody may start with it.
+    var isLogForeign = false
+    /// There is nothing more to learn from this run.
+    var isOver = false
     /// Blocks that some node has adopted after their publication: they are durable.
     var adoptedBlocks: UInt64 = 0
     /// Bytes of block files that nodes wrote.
@@ -139,8 +143,8 @@ final class World {
     // MARK: Running
 
     func run() -> RunReport {
-        while eventCount < options.events, failure == nil { step() }
-        if failure == nil { heal() }
+        while eventCount < options.events, failure == nil, !isOver { step() }
+        if failure == nil, !isOver { heal() }
         return RunReport(
             options: options, failure: failure, fingerprint: fingerprint, events: eventCount, microseconds: now,
             records: Int(log.end), blocks: reference.blocks.count, answers: answers, injected: faults.injected,

@@ -1,0 +1,82 @@
+/// Logs that are not what they were: made anew, cut short, refilled, mirrored. It happens while all nodes are down; what
+/// storage holds decides whether a node may start again.
+
+internal import VarveModel
+internal import VarveStorage
+
+extension World {
+    /// Draws whether the log is lost now, in which way.
+    func strikeLog() {
+        guard !log.isLocal, !isLogForeign, log.end > 2 else { return }
+        if faults.occurs(.logRecreated) {
+            // Another log of the same name: fewer records, or more, so that offsets look right.
+            let count = faults.below(.logRecreated, Int(log.end) * 2)
+            var others: [SimulatedLog.Entry?] = []
+            for i in 0..<count { others.append(entry(other: i)) }
+            lose(keeping: 0, then: others, "is deleted and made anew with \(count) records")
+        }
+        if faults.occurs(.logTruncated) {
+            let kept = Int64(faults.below(.logTruncated, Int(log.end)))
+            lose(keeping: kept, then: [], "loses everything from \(kept) on")
+        }
+        if faults.occurs(.logRefilled) {
+            let kept = Int64(faults.below(.logRefilled, Int(log.end)))
+            var others: [SimulatedLog.Entry?] = []
+            for i in 0..<Int(log.end - kept) + faults.below(.logRefilled, 8) { others.append(entry(ours: i)) }
+            lose(keeping: kept, then: others, "loses everything from \(kept) on, and others write there")
+        }
+        if faults.occurs(.logMirrored) {
+            // The same records, all of them a few offsets later.
+            let shift = 1 + faults.below(.logMirrored, 5)
+            lose(
+                keeping: 0, then: Array(repeating: nil, count: shift) + log.entries,
+                "is a mirror, \(shift) offsets later")
+        }
+    }
+
+    private func entry(other i: Int) -> SimulatedLog.Entry {
+        let header = RecordHeader(
+            type: i == 0 ? .genesis : .transaction, logTag: i == 0 ? .none : LogTag(raw: 5),
+            id: Bytes16(high: 5, low: UInt64(i)))
+        let record = Record(header: header, payload: Bytes([UInt8(i & 0xff)]))
+        return SimulatedLog.Entry(time: log.time(at: now), bytes: record.encoded())
+    }
+
+    private func entry(ours i: Int) -> SimulatedLog.Entry {
+        let header = RecordHeader(type: .barrier, logTag: reference.tag, id: Bytes16(high: 6, low: UInt64(i)))
+        return SimulatedLog.Entry(time: log.time(at: now), bytes: Record(header: header, payload: Bytes()).encoded())
+    }
+
+    /// The log is another one from `kept` on. Where storage holds something there, it must be noticed; where it does not,
+    /// the log has lost what it acknowledged, and nobody can know: all begin again behind it.
+    private func lose(keeping kept: Int64, then others: [SimulatedLog.Entry?], _ what: String) {
+        note { "the log \(what)" }
+        for node in nodes { crash(node, restartAfter: restartDelay()) }
+        requests = [:]
+        let newest = directory.list("blocks/e0000/").last.flatMap { name in
+            directory.objects[name].flatMap { try? Manifest.decode($0.bytes) }
+        }
+        // The genesis is the first position that storage holds.
+        let held = newest?.last.offset.value ?? 0
+        log.replace(with: Array(log.entries[..<Int(kept)]) + others)
+        guard held < kept else {
+            // Where every place that storage knows has expired, nobody can tell, and there is nothing left to compare.
+            isLogForeign = log.readable.contains(held) || log.end <= held
+            isOver = !isLogForeign
+            for code in [ErrorCode.logReplaced, .logDiverged, .logBehind, .logGap] { excused.insert(code.rawValue) }
+            return
+        }
+        replay()
+        publishedDigests = publishedDigests.filter { $0.key <= newest?.number.value ?? 0 && newest != nil }
+        acknowledged = .zero
+        for i in clients.indices {
+            clients[i].known = []
+            clients[i].refused = []
+            clients[i].session = nil
+            // Ids of lost submissions are not used again: what decided them is not known any more.
+            clients[i].call += 1
+            if clients[i].want != nil { push(.client(i), after: 100_000) }
+            clients[i].want = nil
+        }
+    }
+}
