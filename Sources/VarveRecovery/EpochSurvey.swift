@@ -25,7 +25,7 @@ package struct EpochSurvey: Sendable {
         }
         let before = await end()
         let peers = try await cold.watchPeers()
-        let rest = await rest()
+        let rest = try await rest()
         if let before, let after = await end(), after != before {
             throw VarveError(
                 .planStale,
@@ -50,7 +50,7 @@ package struct EpochSurvey: Sendable {
         return range?.upperBound
     }
 
-    private func rest() async -> EpochPlan.Rest {
+    private func rest() async throws(VarveError) -> EpochPlan.Rest {
         do throws(VarveError) {
             guard let log = try await cold.open(cold.current) else { return .none(StartUp.missing(cold.current)) }
             do throws(VarveError) {
@@ -62,6 +62,8 @@ package struct EpochSurvey: Sendable {
                 throw error
             }
         } catch {
+            // Whoever holds it may still write to it: that is no lost log.
+            if error.code == .logLocked { throw error }
             return .none(error)
         }
     }

@@ -234,6 +234,15 @@ extension Node {
         }
     }
 
+    @Test func aLogThatANodeHoldsIsNotLost() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            try await scene.withNode { (_: Node) async throws in
+                #expect(try await scene.refusal(.drop) == .logLocked)
+            }
+        }
+    }
+
     @Test func aGenesisOfAnotherEndIsNotTakenOver() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()

@@ -310,9 +310,10 @@ extension EpochPlan {
                     ? "nothing: every node said where it stopped"
                     : "what was acknowledged behind \(seen), in the seconds before the nodes ended"))
         let alive = peers.filter(\.isAlive).map(\.node)
-        if !alive.isEmpty { lines.append("alive        \(alive.joined(separator: " ")): stop all nodes first") }
+        if !alive.isEmpty { lines.append("alive        \(alive.joined(separator: " "))") }
         lines.append("digest       \(digest)")
         if case .sealed = rest { return lines }
+        guard alive.isEmpty else { return lines + ["next: stop all nodes, then varve epoch plan --config \(path)"] }
         lines.append("next, best first:")
         if case .whole = rest {
             lines.append(
