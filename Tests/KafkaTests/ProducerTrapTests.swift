@@ -81,22 +81,21 @@ struct ProducerTrapTests {
         }
     }
 
-    /// Red with a purge of the queue alone: the record in flight is written twice.
+    /// Red with a purge of the queue alone: what is in flight has no report for as long as the broker stands still.
     @Test func whatIsGivenUpIsThereAtMostOnceAndWhatComesAfterItToo() async throws {
         let broker = try await Clusters.proxied().broker
         let (topic, _) = try await Clusters.topic(at: broker.bootstrapServers)
-        let ledger = try Ledger(broker.bootstrapServers, topic)
+        // The client takes a broker that is silent for a second for gone, and sends again what it still has in flight.
+        let ledger = try Ledger(broker.bootstrapServers, topic, properties: ["socket.timeout.ms": "1000"])
         try ledger.submit(10)
         try await ledger.settle()
-        for _ in 0..<3 {
-            try broker.pause()
-            try await ledger.submit(perSecond: 200, seconds: 0.5)
-            ledger.purge()
-            try await Task.sleep(for: .milliseconds(300))
-            try ledger.submit(20)
-            try broker.resume()
-            try await Task.sleep(for: .milliseconds(500))
-        }
+        try broker.pause()
+        try await ledger.submit(perSecond: 200, seconds: 0.5)
+        ledger.purge()
+        try await ledger.settle(withinSeconds: 20)
+        try await Task.sleep(for: .milliseconds(1_500))
+        try ledger.submit(20)
+        try broker.resume()
         try await ledger.settle()
         let unknown = ledger.reported.values.filter { if case .unknown = $0 { true } else { false } }.count
         #expect(unknown > 0)
