@@ -118,16 +118,16 @@ struct LogBenchmark {
         var awaited = Figure(name: "\(name): one awaited append, p50", unit: "µs", yardstick: "C", target: 1.3)
         var readBack = Figure(
             name: "\(name): append and read back, p50", unit: "µs", yardstick: "C", target: nil)
-        let smallCount = isReal ? 500_000 : 1_000_000
-        let largeCount = isReal ? 100_000 : 300_000
+        let smallCount = isReal ? 200_000 : 1_000_000
+        let largeCount = isReal ? 50_000 : 300_000
         // The mock drops what is more than 5 MiB old.
-        let tailCount = isReal ? 1_000_000 : 30_000
+        let tailCount = isReal ? 300_000 : 30_000
         let place = KafkaPlace(servers: servers, isReal: isReal)
         try await place.fill(tailCount)
         for round in 0..<samples {
             try await measure(&small, &large, &largeTime, place, smallCount, largeCount, oursFirst: round % 2 == 0)
             try await measureTail(&tail, place, tailCount, oursFirst: round % 2 == 0)
-            try await measureAwaited(&awaited, &readBack, place, isReal ? 500 : 1_000, oursFirst: round % 2 == 0)
+            try await measureAwaited(&awaited, &readBack, place, isReal ? 150 : 1_000, oursFirst: round % 2 == 0)
             print("  round \(round + 1)")
             Progress.flush()
         }

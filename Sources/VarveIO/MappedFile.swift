@@ -29,6 +29,12 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: region, count: size)
     }
 
+    /// Takes the pages out of this process's resident memory; they stay in the page cache and come back when touched. For
+    /// a file that was read once from end to end, to check it, and may not be read again for long.
+    package func letPagesGo() {
+        if let base = bytes.baseAddress { madvise(UnsafeMutableRawPointer(mutating: base), bytes.count, MADV_DONTNEED) }
+    }
+
     deinit {
         if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
     }

@@ -77,8 +77,13 @@ public struct LogReference: Sendable, Equatable {
         guard try reader.unsigned() == 2 else { throw reader.fault("no topic") }
         var reference = LogReference(kind: kind, clusterID: cluster, topic: try reader.text())
         fields -= 3
+        var last: UInt64 = 2
         while fields > 0 {
-            switch try reader.unsigned() {
+            let key = try reader.unsigned()
+            // Rising, so none is there twice: equal contents are equal bytes.
+            guard key > last else { throw reader.fault("fields of a log reference that do not rise") }
+            last = key
+            switch key {
             case 3: reference.genesis = try reader.bytes16()
             case 4: reference.genesisOffset = try reader.logOffset()
             case 5: reference.cluster = try reader.text()

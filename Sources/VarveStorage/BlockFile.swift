@@ -59,6 +59,8 @@ package final class BlockFile: Sendable {
                 "block file \(file.name): \(error.reason); it is not read, other blocks are not affected",
                 next: "restore this file from a backup or another copy of the storage")
         }
+        // Its digest was taken over all of it; a node that adopts a block may never read it again.
+        contents.letPagesGo()
         self.contents = contents
         self.raw = raw
         self.file = file

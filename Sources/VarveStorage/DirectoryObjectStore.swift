@@ -336,6 +336,7 @@ private final class MappedContents: ObjectContents {
     init(_ file: MappedFile) { self.file = file }
     var count: Int { file.bytes.count }
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R { try body(file.bytes) }
+    func letPagesGo() { file.letPagesGo() }
 }
 
 #if canImport(Glibc)

@@ -64,6 +64,13 @@ package enum PutOutcome: Sendable, Equatable {
 package protocol ObjectContents: Sendable {
     var count: Int { get }
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R
+    /// Everything was read once and may not be again for long: what is held in memory for it may go. The bytes stay where
+    /// they are.
+    func letPagesGo()
+}
+
+extension ObjectContents {
+    package func letPagesGo() {}
 }
 
 /// Whether `name` is a name of the contract above: it cannot lead out of a directory.

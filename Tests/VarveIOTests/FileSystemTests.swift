@@ -93,6 +93,8 @@ import VarveIO
             try file.write(Array("mapped".utf8), at: 0)
             let map = try MappedFile(root + "/f")
             #expect(String(decoding: map.bytes, as: UTF8.self) == "mapped")
+            map.letPagesGo()
+            #expect(Array(map.bytes) == Array(try File(root + "/f", .read).read(map.bytes.count, at: 0)))
         }
     }
 

@@ -144,6 +144,21 @@ struct FuzzTests {
         }
     }
 
+    /// Found by the fuzzer: the same seal in two forms.
+    @Test("fields of a log reference come in one order, each once")
+    func logReferences() throws {
+        var log = LogReference(kind: .kafka, clusterID: "c", topic: "t")
+        (log.genesis, log.genesisOffset) = (Bytes16(high: 1, low: 2), Offset(4))
+        let bytes = Seal(next: try #require(Epoch(1)), log: log).encoded().array
+        #expect(try Seal.decode(Bytes(bytes)).log == log)
+        let offset = Array(bytes.suffix(2))
+        let genesis = Array(bytes.dropLast(2).suffix(18))
+        for other in [offset + genesis, genesis + genesis, offset + offset] {
+            let changed = Array(bytes.dropLast(20)) + other
+            #expect(throws: CBORFault.self) { try Seal.decode(Bytes(changed)) }
+        }
+    }
+
     @Test("the shortest decimal text of any float reads back as that float")
     func doubles() throws {
         var generator = Generator(seed: 11)
