@@ -166,11 +166,11 @@ extension LocalContents: TailSource {
                 cursor.reader = try SegmentReader(segment, for: cursor.next)
             }
         } catch {
-            if error.kind == .missing, cursor.next < range.lowerBound {
-                throw VarveError.tailFault(at: cursor.next, in: range, of: name) ?? .log(error)
-            }
-            throw error.kind == .missing
-                ? .corrupt(at: segment.first, segment.path, "the segment is gone") : .log(error)
+            guard error.kind == .missing else { throw .log(error) }
+            // Who writes the log in another process may have trimmed it meanwhile.
+            try refresh()
+            throw VarveError.tailFault(at: cursor.next, in: range, of: name)
+                ?? .corrupt(at: segment.first, segment.path, "the segment is gone")
         }
         guard var reader = cursor.reader else { return [] }
         // Taken out and put back, so that the reader is not copied while it is changed.

@@ -27,14 +27,7 @@ final class LocalFollower: Log {
     private static func look(
         _ directory: String, _ epoch: Epoch, _ holdings: inout LocalContents.Holdings
     ) throws(VarveError) {
-        let names = try onDisk { () throws(IOError) in try Directory.list(directory).map(\.name) }
-        let found = names.compactMap { LocalLayout.firstOffset(ofSegment: $0) }
-        guard let start = found.first else { return }
-        var segments = holdings.segments.filter { $0.first >= start }
-        for first in found where segments.last.map({ first > $0.first }) ?? true {
-            let path = Directory.join(directory, LocalLayout.segment(first: first))
-            segments.append(try Segment.load(path, first: first, epoch: epoch))
-        }
+        let segments = try segments(directory, epoch, after: holdings.segments)
         guard let last = segments.last else { return }
         if holdings.segments.last !== last {
             // A segment comes to be when everything before it is durable.
@@ -44,6 +37,32 @@ final class LocalFollower: Log {
         holdings.segments = segments
         try onDisk { () throws(IOError) in try advance(in: last, &holdings) }
     }
+
+    /// What is there now. The writer may trim a segment between our finding its name and opening it: then all is looked
+    /// up again.
+    private static func segments(
+        _ directory: String, _ epoch: Epoch, after known: [Segment]
+    ) throws(VarveError) -> [Segment] {
+        var attempts = 0
+        while true {
+            attempts += 1
+            let names = try onDisk { () throws(IOError) in try Directory.list(directory).map(\.name) }
+            let found = names.compactMap { LocalLayout.firstOffset(ofSegment: $0) }
+            guard let start = found.first else { return [] }
+            var segments = known.filter { $0.first >= start }
+            do throws(VarveError) {
+                for first in found where segments.last.map({ first > $0.first }) ?? true {
+                    let path = Directory.join(directory, LocalLayout.segment(first: first))
+                    segments.append(try Segment.load(path, first: first, epoch: epoch))
+                }
+                return segments
+            } catch {
+                guard error.code == .logUnreachable, attempts < attemptsMax else { throw error }
+            }
+        }
+    }
+
+    private static let attemptsMax = 5
 
     private static func advance(
         in segment: Segment, _ holdings: inout LocalContents.Holdings

@@ -118,6 +118,26 @@ import VarveTestSupport
         await reader.close()
     }
 
+    @Test func `a reader beside the writer that is overtaken by trimming finds LOG_GAP, and another goes on`()
+        async throws
+    {
+        let files = try LogFiles()
+        defer { files.remove() }
+        try await files.write((0..<30).map { ["record \($0)"] }, segmentBytes: 400)
+        let reader = try await files.provider().openToRead(.first)
+        let slow = try await reader.tail(from: .zero)
+        let first = try await slow.next()
+        #expect(first?.entries.first?.offset == .zero && (first?.entries.count ?? 0) < 15)
+        let log = try await files.open(segmentBytes: 400)
+        await log.trim(below: Offset(25))
+        #expect(await code { _ = try await slow.next() } == .logGap)
+        let start = try await reader.range().lowerBound
+        #expect(start > .zero)
+        #expect(try await texts(reader, from: start).last == "record 29")
+        await log.close()
+        await reader.close()
+    }
+
     @Test func `log time comes from the source given and never goes back`() async throws {
         struct Backwards: InstantSource {
             let clock: Clock
