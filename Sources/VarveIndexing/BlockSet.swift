@@ -11,6 +11,7 @@ package final class AdoptedBlock: Sendable {
     package let digest: Digest
     private let store: BlockStore
     private let files = Mutex<[TableName: [BlockFile]]>([:])
+    private let isChecked = Atomic<Bool>(false)
     /// nil inside: looked for, and not there.
     private let sidecars = Mutex<[String: BlockSidecar?]>([:])
 
@@ -25,14 +26,17 @@ package final class AdoptedBlock: Sendable {
         if let opened = files.withLock({ $0[table] }) { return opened }
         guard let entry = manifest.tables.first(where: { $0.name == table }) else { return [] }
         var opened: [BlockFile] = []
-        for file in entry.files { opened.append(try store.openFile(file)) }
+        let isChecked = isChecked.load(ordering: .acquiring)
+        for file in entry.files { opened.append(try store.openFile(file, isChecked: isChecked)) }
         files.withLock { $0[table] = opened }
         return opened
     }
 
-    /// Opens all files, so that their digests are checked before anything relies on them, and nobody waits for that later.
-    package func open() throws(VarveError) {
-        for table in manifest.tables { _ = try files(of: table.name) }
+    /// Reads all files and checks their digests, before anything relies on them: nobody waits for that later, and none of
+    /// them stays open, which would hold its pages in memory.
+    package func check() throws(VarveError) {
+        for file in manifest.tables.flatMap(\.files) { _ = try store.openFile(file) }
+        isChecked.store(true, ordering: .releasing)
     }
 
     /// The files of a table that may have rows of `key`. Those that certainly have none are not even opened: a sidecar is

@@ -143,7 +143,7 @@ extension Indexer {
         do throws(VarveError) {
             // Read and checked before the copy in memory goes, and the log may: what storage holds must be whole.
             if block.agrees(with: manifest, previous: manifest.previous) {
-                try await onDisk(flushQueue) { () throws(VarveError) in try adopted.open() }
+                try await onDisk(flushQueue) { () throws(VarveError) in try adopted.check() }
             }
         } catch {
             noteTrouble(error, block)

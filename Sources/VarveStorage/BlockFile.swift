@@ -48,11 +48,14 @@ package final class BlockFile: Sendable {
     let documentOrder: [Int]
 
     /// Opens what `file` describes. Throws `BLOCK_CORRUPT`.
-    package init(_ contents: any ObjectContents, _ file: Manifest.File) throws(VarveError) {
+    /// - Parameter isChecked: this process has taken the digest of these bytes before, so it is not taken again.
+    package init(
+        _ contents: any ObjectContents, _ file: Manifest.File, isChecked: Bool = false
+    ) throws(VarveError) {
         let raw = contents.withUnsafeBytes { $0 }
         let layout: BlockLayout
         do throws(BlockFault) {
-            layout = try BlockLayout(raw, file)
+            layout = try BlockLayout(raw, file, isChecked: isChecked)
         } catch {
             throw VarveError(
                 .blockCorrupt,

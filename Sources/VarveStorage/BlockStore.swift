@@ -211,13 +211,14 @@ package struct BlockStore: Sendable {
     }
 
     /// Opens a file that a manifest names, checking its size and SHA-256. Throws `BLOCK_CORRUPT`.
-    package func openFile(_ file: Manifest.File) throws(VarveError) -> BlockFile {
+    /// - Parameter isChecked: this process has opened it before: the SHA-256 is not taken again.
+    package func openFile(_ file: Manifest.File, isChecked: Bool = false) throws(VarveError) -> BlockFile {
         guard isObjectName(file.name), let contents = try objects.open(file.name) else {
             throw VarveError(
                 .blockCorrupt, "block file \(file.name) is missing; other blocks are not affected",
                 next: "restore this file from a backup or another copy of the storage")
         }
-        return try BlockFile(contents, file)
+        return try BlockFile(contents, file, isChecked: isChecked)
     }
 
     // MARK: What nodes leave for each other
