@@ -42,7 +42,9 @@ import VarveWire
             let clock = ContinuousClock()
             do {
                 let running = try await clock.measure { try await run(chaos, load) }
-                print("Crash: every node serves after \(running); now everything is compared")
+                print(
+                    "Crash: every node serves after \(running), \(chaos.seen), \(load.acknowledged.count) transactions; "
+                        + "now everything is compared")
                 try await expectWhole(nodes, load, chaos, in: directory)
             } catch {
                 for node in nodes { print("\(node.name), seed \(Self.seed):\n\(node.log.suffix(3_000))") }
