@@ -37,16 +37,18 @@ extension Indexer {
             given ?? Self.randomID(), .transaction(requestDigest), looksUpFirst: given != nil)
         var effect = submission.step(.begin)
         if !awaitOutcome {
+            let observed = snapshot
             if case .lookUp = effect { effect = submission.step(.lookedUp(try lookUp(submission.id))) }
             if case .append = effect {
-                let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs)
+                let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs, observed)
                 guard queue.enqueue(item) != nil else { throw Self.overloaded }
                 whenQueued?()
                 return .pending(submission.id, expiresAt: expiresAt)
             }
         }
         if case .append = effect {
-            let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs)
+            // A fresh id needs no look-up: nobody decided it before.
+            let (item, expiresAt) = makeTransaction(submission.id, payload, expiryMs, snapshot)
             let passage = await send(item, until: deadline, whenQueued: whenQueued)
             // What nearly every submission is, one record read back: the machine would say the same.
             if case .decided(let decision)? = passage, decision.requestDigest == requestDigest {
@@ -57,7 +59,7 @@ extension Indexer {
         }
         return .decided(
             try await carry(&submission, effect, until: deadline, whenQueued: whenQueued) {
-                self.makeTransaction($0, payload, expiryMs)
+                self.makeTransaction($0, payload, expiryMs, $1)
             })
     }
 
@@ -65,14 +67,19 @@ extension Indexer {
     private func carry(
         _ submission: inout Submission, _ first: Submission.Effect, until deadline: ContinuousClock.Instant,
         whenQueued: (@Sendable () -> Void)? = nil,
-        making transaction: (SubmissionID) -> (AppendQueue.Pending, expiresAt: Instant)
+        making record: (SubmissionID, _ observed: Snapshot) -> (AppendQueue.Pending, expiresAt: Instant)
     ) async throws(VarveError) -> Decision {
         var effect = first
+        // What the look-up saw, or less: a record that claims to have seen more could be taken for news although its id
+        // was decided, and forgotten, in between.
+        var observed = snapshot
         while true {
             switch effect {
-            case .lookUp: effect = submission.step(.lookedUp(try lookUp(submission.id)))
+            case .lookUp:
+                observed = snapshot
+                effect = submission.step(.lookedUp(try lookUp(submission.id)))
             case .append:
-                let (item, expiresAt) = transaction(submission.id)
+                let (item, expiresAt) = record(submission.id, observed)
                 _ = submission.step(.queued(expiresAt: expiresAt))
                 effect = try step(&submission, await send(item, until: deadline, whenQueued: whenQueued))
             case .appendCancel:
@@ -122,7 +129,9 @@ extension Indexer {
         try await refreshTime(until: deadline)
         var submission = Submission(id, .cancel, looksUpFirst: true)
         let first = submission.step(.begin)
-        return try await carry(&submission, first, until: deadline) { (self.makeCancel($0), .init(microseconds: 0)) }
+        return try await carry(&submission, first, until: deadline) {
+            (self.makeItem(.cancel, $0, observing: $1), .init(microseconds: 0))
+        }
     }
 
     /// Appends a barrier and reads it back: everything acknowledged anywhere before this call is applied then.
@@ -250,9 +259,9 @@ extension Indexer {
     }
 
     private func makeTransaction(
-        _ id: SubmissionID, _ payload: Bytes, _ expiryMs: Int64
+        _ id: SubmissionID, _ payload: Bytes, _ expiryMs: Int64, _ observed: Snapshot
     ) -> (AppendQueue.Pending, expiresAt: Instant) {
-        let item = makeItem(.transaction, id, payload, expiryMs: expiryMs)
+        let item = makeItem(.transaction, id, payload, expiryMs: expiryMs, observing: observed)
         return (item, Instant(microseconds: item.header.expiresAt * 1000))
     }
 
@@ -268,10 +277,14 @@ extension Indexer {
     func makeCancel(_ id: SubmissionID) -> AppendQueue.Pending { makeItem(.cancel, id) }
 
     private func makeItem(
-        _ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes(), expiryMs: Int64 = 0
+        _ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes(), expiryMs: Int64 = 0,
+        observing observed: Snapshot? = nil
     ) -> AppendQueue.Pending {
         let (token, effect, time) = published.withLock {
-            ($0.snapshot.token, $0.snapshot.effectChain, $0.snapshot.effectiveTime)
+            (
+                observed?.token ?? $0.snapshot.token, observed?.effectChain ?? $0.snapshot.effectChain,
+                $0.snapshot.effectiveTime
+            )
         }
         let present = present.withLock { (tag: $0.tag, writer: $0.writer) }
         let header = RecordHeader(
