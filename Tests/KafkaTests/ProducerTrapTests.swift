@@ -5,8 +5,8 @@ import VarveTestSupport
 
 private let skip = KafkaAvailability.skipReasonForOwnBroker
 
-/// What an idempotent producer does to a naive client, on three brokers. Each test was seen red with the setting or rule
-/// taken out that its comment names.
+/// What an idempotent producer does to a naive client, on three brokers. Each test that names a setting or rule in its
+/// comment was seen red without it; of the two that wait for both followers, the shorter one.
 @Suite(.serialized, .disabled(if: skip != nil, "kafka skipped: \(skip ?? "")"), .timeLimit(.minutes(5)))
 struct ProducerTrapTests {
     /// Red with `message.timeout.ms` at 8000 instead of 0: records are in the log twice, behind later ones.
