@@ -106,11 +106,9 @@ let layers: [Target] = [
         dependencies: [
             "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel", "VarveNode",
             "VarveStorage", "VarveWire",
-            "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveLog", "VarveModel", "VarveNode", "VarveStorage",
-            "VarveWire",
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
-    // never imported by layers 3 to 6
+    // Never imported by layers 3 to 6.
     layer("VarveSimulation", ["VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel"]),
     .executableTarget(
         name: "VarveSimulate", dependencies: ["VarveSimulation"], exclude: ["README.md"], swiftSettings: strict),

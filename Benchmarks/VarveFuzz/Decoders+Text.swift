@@ -123,8 +123,8 @@ extension Decoders {
         for text in [String(repeating: "{\"_id\":1}\n", count: 30), "", "x"] {
             guard var writer = try? GzipWriter(level: 6) else { continue }
             var out: [UInt8] = []
-            try? writer.deflate(Array(text.utf8), into: &out)
-            try? writer.finish(into: &out)
+            writer.deflate(Array(text.utf8), into: &out)
+            writer.finish(into: &out)
             all.append(out)
         }
         if all.count > 1 { all.append(all[0] + all[1]) }
