@@ -76,8 +76,18 @@ final class Ledger: Sendable {
     static func numbers(in topic: String, _ servers: String) async throws -> [(number: Int, offset: Int64)] {
         let settings = try RdKafkaSettings(bootstrapServers: servers)
         let admin = try Admin(settings)
-        let end = try await admin.range(of: topic, withinMilliseconds: 10_000).upperBound
+        // Right after brokers came back a topic may have no leader yet.
+        var end: Int64?
+        for attempt in 0..<100 where end == nil {
+            do {
+                end = try await admin.range(of: topic, withinMilliseconds: 10_000).upperBound
+            } catch {
+                guard attempt < 99 else { throw error }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
         await admin.close()
+        guard let end else { return [] }
         let tail = try Tail(settings, topic: topic, from: 0, messageBytesMax: 1_048_588)
         var found: [(number: Int, offset: Int64)] = []
         var next: Int64 = 0
