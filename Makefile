@@ -30,7 +30,7 @@ export KAFKA_DIST
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test test-compose test-crash demo bench bench-load bench-log bench-index fuzz lint format install \
+.PHONY: help build debug test test-compose test-crash demo bench bench-load bench-log bench-index bench-migrate fuzz lint format install \
     clean setup docs simulate planted-bugs
 
 help: ## What can be made
@@ -62,7 +62,7 @@ simulate: ## As many simulated clusters as ten minutes hold (SIMULATION_MINUTES 
 planted-bugs: ## Each bug of Tests/PlantedBugs, and the seed at which the simulator finds it
 	@Scripts/planted-bugs
 
-bench: bench-load bench-log bench-index ## Every benchmark; results in .build/bench
+bench: bench-load bench-log bench-index bench-migrate ## Every benchmark; results in .build/bench
 
 bench-load: build ## Loading, transactions, restart, memory: .build/bench/load.json
 	$(SWIFT) build -c release --product varve-bench $(CHECKED)
@@ -75,6 +75,11 @@ bench-log: build ## Appends and reads of every log against C: .build/bench/log.j
 bench-index: build ## Applying, blocks, restarts, memory: .build/bench/index.json (SECONDS=600 for ten minutes of memory)
 	$(SWIFT) build -c release --product varve-bench $(CHECKED)
 	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench index --seconds $(or $(SECONDS),60)
+
+bench-migrate: build ## The log moved 20 times under load, and a bump with salvage: .build/bench/migrate.json, and its timeline
+	$(SWIFT) build -c release --product varve-bench $(CHECKED)
+	VARVE_BENCH_COMMIT="$$(git rev-parse --short HEAD 2>/dev/null)" .build/release/varve-bench migrate \
+	    --image $(or $(IMAGE),docs/images/migrations.svg)
 
 FUZZ_INPUTS ?= 10000000
 FUZZ_SEED ?= 1

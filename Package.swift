@@ -96,8 +96,9 @@ let layers: [Target] = [
     .executableTarget(
         name: "VarveBenchmarks",
         dependencies: [
-            "CVarveSQLite", "CVarveYardstick", "VarveCore", "VarveGzip", "VarveHTTPClient", "VarveIO", "VarveKafka",
-            "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveTerminal", "VarveTestSupport",
+            "CVarveSQLite", "CVarveYardstick", "RdKafka", "VarveClient", "VarveCore", "VarveGzip", "VarveHTTPClient",
+            "VarveIO", "VarveKafka", "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveTerminal",
+            "VarveTestSupport", "VarveWire",
         ],
         path: "Benchmarks/VarveBenchmarks",
         swiftSettings: strict),
@@ -145,7 +146,10 @@ let package = Package(
         tests("VarveCoreTests", ["VarveCore", "VarveModel"]),
         tests(
             "VarveIndexingTests",
-            ["VarveIndexing", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
+            [
+                "VarveIndexing", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry",
+                "VarveTestSupport",
+            ]),
         tests("SimulationTests", ["VarveSimulation", "VarveSimulate"]),
         tests("RdKafkaTests", ["RdKafka"]),
         tests("VarveKafkaTests", ["VarveKafka", "VarveLog", "VarveModel", "RdKafka", "VarveTestSupport"]),
@@ -185,7 +189,10 @@ let package = Package(
             ]),
         tests(
             "VarveNodeTests",
-            ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
+            [
+                "VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry",
+                "VarveTestSupport",
+            ]),
         tests("VarveCommandTests", ["VarveCommand", "VarveClient", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
         tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
     ]

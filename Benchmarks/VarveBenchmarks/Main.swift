@@ -5,6 +5,7 @@
 ///     varve-bench one PART [--times N]       one part alone, for a profiler
 ///     varve-bench log                        appends and reads of every log against C: `make bench-log`
 ///     varve-bench index [--seconds N]        the machine, blocks, restarts, memory: `make bench-index`
+///     varve-bench migrate [--image FILE]     the log moved under load, and a bump with salvage: `make bench-migrate`
 ///
 /// `VARVE_BENCH_DATA` names the documents: NDJSON, gzip allowed, each with an `_id`.
 
@@ -23,6 +24,7 @@ enum Main {
                varve-bench one singles|documents|batches|restart|program|sqlite [--times N]
                varve-bench log [embedded|kafka|local|decode|memory] [--samples N] [--seconds N]
                varve-bench index [apply|apply-batches|encode|restart-blocks|restart-tail|memory] [--samples N] [--seconds N]
+               varve-bench migrate [moves|bump] [--migrations N] [--rate N] [--records N] [--image FILE]
         """
 
     static func main() async {
@@ -46,6 +48,15 @@ enum Main {
                 let part = arguments.isEmpty ? nil : arguments.removeFirst()
                 try finish(arguments)
                 try await IndexBenchmark(samples: samples, seconds: seconds).run(part)
+            case "migrate":
+                var benchmark = MigrateBenchmark()
+                if let given = try number("--migrations", &arguments) { benchmark.migrations = given }
+                if let given = try number("--rate", &arguments) { benchmark.rate = given }
+                if let given = try number("--records", &arguments) { benchmark.records = given }
+                benchmark.image = try text("--image", &arguments)
+                let part = arguments.isEmpty ? nil : arguments.removeFirst()
+                try finish(arguments)
+                try await benchmark.run(part)
             case "one":
                 guard !arguments.isEmpty else { return fail(usage, 64) }
                 let part = arguments.removeFirst()
@@ -62,12 +73,16 @@ enum Main {
     }
 
     private static func number(_ name: String, _ arguments: inout [String]) throws -> Int? {
-        guard let at = arguments.firstIndex(of: name) else { return nil }
-        guard at + 1 < arguments.count, let value = Int(arguments[at + 1]), value > 0 else {
-            throw Fault("\(name) needs a number above 0")
-        }
-        arguments.removeSubrange(at...at + 1)
+        guard let text = try text(name, &arguments) else { return nil }
+        guard let value = Int(text), value > 0 else { throw Fault("\(name) needs a number above 0") }
         return value
+    }
+
+    private static func text(_ name: String, _ arguments: inout [String]) throws -> String? {
+        guard let at = arguments.firstIndex(of: name) else { return nil }
+        guard at + 1 < arguments.count else { throw Fault("\(name) needs a value") }
+        defer { arguments.removeSubrange(at...at + 1) }
+        return arguments[at + 1]
     }
 
     private static func finish(_ arguments: [String]) throws {

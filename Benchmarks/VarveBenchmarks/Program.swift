@@ -18,7 +18,7 @@ struct Program {
     var peakMB: Double
 
     /// Beside this program: both come from one build.
-    private static var path: String {
+    static var path: String {
         let own = CommandLine.arguments[0]
         let directory = own.lastIndex(of: "/").map { String(own[..<$0]) } ?? "."
         return directory + "/varve"
@@ -60,20 +60,34 @@ struct NodeProcess {
     private let client: HTTPClient
 
     static func start(_ program: String, in scratch: String) async throws -> NodeProcess {
-        let port = try freePort()
-        let configuration = scratch + "/node.yaml"
-        guard let file = fopen(configuration, "w") else { throw Fault("\(configuration) cannot be written") }
-        fputs(
+        try await start(
+            program, "bench", in: scratch,
             """
             log: !Local { path: log }
             storage: !Local { path: storage }
-            http: { host: 127.0.0.1, port: \(port) }
-            node: { id: bench, directory: node }
             logging: { level: warning }
+            """)
+    }
+
+    /// - Parameters:
+    ///   - sections: of the configuration, but for `http` and `node`.
+    ///   - log: a file for the node's log; nil shows it.
+    static func start(
+        _ program: String, _ name: String, in scratch: String, _ sections: String, log: String? = nil
+    ) async throws -> NodeProcess {
+        guard access(program, X_OK) == 0 else { throw Fault("\(program) is not built: make build") }
+        let port = try freePort()
+        let configuration = "\(scratch)/\(name).yaml"
+        guard let file = fopen(configuration, "w") else { throw Fault("\(configuration) cannot be written") }
+        fputs(
+            """
+            \(sections)
+            http: { host: 127.0.0.1, port: \(port) }
+            node: { id: \(name), directory: \(name) }
 
             """, file)
         fclose(file)
-        let process = try Child.spawn([program, "node", "--config", configuration])
+        let process = try Child.spawn([program, "node", "--config", configuration], errors: log)
         let node = NodeProcess(process: process, url: "http://127.0.0.1:\(port)", client: try HTTPClient())
         do {
             try await node.waitUntilReady()
@@ -128,12 +142,13 @@ struct NodeProcess {
 }
 
 enum Child {
-    /// Starts a program with its output thrown away and its errors shown; returns its id.
-    static func spawn(_ arguments: [String]) throws -> Int32 {
+    /// Starts a program with its output thrown away and its errors shown, or in a file; returns its id.
+    static func spawn(_ arguments: [String], errors: String? = nil) throws -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        if let errors { posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o644) }
         var process: pid_t = 0
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
@@ -149,8 +164,8 @@ enum Child {
         return status
     }
 
-    static func run(_ arguments: [String]) throws {
-        let status = wait(try spawn(arguments))
+    static func run(_ arguments: [String], errors: String? = nil) throws {
+        let status = wait(try spawn(arguments, errors: errors))
         guard status == 0 else { throw Fault("\(arguments.joined(separator: " ")) ended with status \(status)") }
     }
 }

@@ -157,6 +157,7 @@ extension Indexer {
         presence.propose(proposal)
         let deadline = ContinuousClock.now + Self.confirmationLimit
         try await announce()
+        logger.info("asks every node whether it can go on in \(reference.place)", metadata: ["epoch": "\(next)"])
         while true {
             let tick = now
             try await onDisk(presenceQueue) { () throws(VarveError) in try self.presence.look(now: tick) }
