@@ -36,6 +36,8 @@ package struct Heartbeat: Sendable, Equatable {
     /// A migration that this node prepares, and its answer to another's.
     package var proposal: Proposal?
     package var confirmation: Confirmation?
+    /// The epoch that this node's configuration asserts; nil when it asserts none.
+    package var configuredEpoch: Epoch?
 
     package struct Adopted: Sendable, Equatable {
         package var number: BlockNumber
@@ -66,12 +68,12 @@ package struct Heartbeat: Sendable, Equatable {
 
     /// `{0: format, 1: node, 2: start, 3: counter, 4: epoch, 5: applied or null, 6: H, 7: E, 8: [block, position] or
     /// null, 9: settings, 10: oldest block or null, 11: version, 12: address or null, 13: stopped or null, 14: trouble or
-    /// null}`, and while a migration is prepared `15: proposal or null, 16: confirmation or null`; then the CRC32C of these
-    /// bytes, little-endian.
+    /// null}`; while a migration is prepared, or when the configuration asserts an epoch, `15: proposal or null, 16:
+    /// confirmation or null`; in the latter case `17: configured epoch`; then the CRC32C of these bytes, little-endian.
     package func encoded() -> Bytes {
         var w = CBORWriter(reservingCapacity: 256)
         let isMigrating = proposal != nil || confirmation != nil
-        w.map(isMigrating ? 17 : 15)
+        w.map(configuredEpoch != nil ? 18 : isMigrating ? 17 : 15)
         var next = 0
         func key(_ w: inout CBORWriter) {
             w.unsigned(next)
@@ -104,11 +106,14 @@ package struct Heartbeat: Sendable, Equatable {
         key(&w); text(address, &w)
         key(&w); position(stopped, &w)
         key(&w); text(trouble, &w)
-        if isMigrating {
+        if isMigrating || configuredEpoch != nil {
             key(&w)
             if let proposal { proposal.encode(to: &w) } else { w.null() }
             key(&w)
             if let confirmation { confirmation.encode(to: &w) } else { w.null() }
+        }
+        if let configuredEpoch {
+            key(&w); w.unsigned(configuredEpoch.number)
         }
         let crc = w.bytes.withUnsafeBytes { crc32c($0) }
         return Bytes(w.bytes + (0..<4).map { UInt8(truncatingIfNeeded: crc >> (8 * $0)) })
@@ -134,7 +139,7 @@ package struct Heartbeat: Sendable, Equatable {
         }
         try key(0, &r)
         let format = try r.unsigned()
-        guard format == Self.format, fields == 15 || fields == 17 else {
+        guard format == Self.format, fields == 15 || fields == 17 || fields == 18 else {
             throw r.fault("heartbeat format \(format) is not known")
         }
         try key(1, &r)
@@ -176,11 +181,16 @@ package struct Heartbeat: Sendable, Equatable {
         heartbeat.stopped = try position(&r)
         try key(14, &r)
         if try !isNull(&r) { heartbeat.trouble = try r.text() }
-        if fields == 17 {
+        if fields >= 17 {
             try key(15, &r)
             if try !isNull(&r) { heartbeat.proposal = try Proposal.decode(&r) }
             try key(16, &r)
             if try !isNull(&r) { heartbeat.confirmation = try Confirmation.decode(&r) }
+        }
+        if fields == 18 {
+            try key(17, &r)
+            guard let configured = Epoch(Int(try r.unsigned(as: UInt16.self))) else { throw r.fault("no epoch") }
+            heartbeat.configuredEpoch = configured
         }
         try r.expectEnd()
         return heartbeat

@@ -110,6 +110,7 @@ package final class Indexer: Sendable {
     let flushQueue = DispatchQueue(label: "varve.flusher")
     let presenceQueue = DispatchQueue(label: "varve.presence")
     private let fatal = Mutex<VarveError?>(nil)
+    let again = Mutex(false)
 
     /// - Parameter presence: nil for a node that shares its store with nobody.
     package init(
@@ -136,10 +137,13 @@ package final class Indexer: Sendable {
     }
 
     /// What ended `run()` by itself: another process has taken this node's id.
-    package var endedBy: VarveError? { fatal.withLock { $0 } }
+    package var endedBy: VarveError? { beginsAgain ? nil : fatal.withLock { $0 } }
+    /// Whether `run()` ended because the node has to go through its whole start again: storage has gone on beyond what its
+    /// log can give.
+    package var beginsAgain: Bool { again.withLock { $0 } }
 
     /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads; only one whose id
-    /// was taken by another process ends (`endedBy`).
+    /// was taken by another process ends (`endedBy`), and one that can go on by starting anew (`beginsAgain`).
     package func run() async {
         await withTaskGroup(of: VarveError?.self) { group in
             for loop in [consume, appendLoop, flushLoop, watchIdentity, watchEnd, watchReports, keepHouse, askWhenIdle]
@@ -150,6 +154,7 @@ package final class Indexer: Sendable {
                 }
             }
             group.addTask { await self.stayPresent() }
+            group.addTask { await self.watchStorage() }
             group.addTask {
                 // An append waits as long as a broker is away: closing the log is what ends it.
                 while (try? await Task.sleep(for: .seconds(3600))) != nil {}
@@ -219,6 +224,7 @@ package final class Indexer: Sendable {
             // has to go on without the next log finds it.
             if !present.withLock({ $0.isOpen }) { await flushWhatIsFrozen() }
             stop(error)
+            await beginAgainIfStorageWentOn()
         }
     }
 

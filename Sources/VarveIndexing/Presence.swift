@@ -23,12 +23,17 @@ package final class Presence: Sendable {
     /// - Parameters:
     ///   - address: where the node's HTTP server listens; nil when it has none.
     ///   - wallClockMs: at the start of this process.
-    package init(store: BlockStore, node: String, version: String, address: String?, wallClockMs: Int64) {
+    ///   - configuredEpoch: what this node's configuration asserts, for others to see.
+    package init(
+        store: BlockStore, node: String, version: String, address: String?, wallClockMs: Int64,
+        configuredEpoch: Epoch? = nil
+    ) {
         self.store = store
         self.node = node
         var own = Heartbeat(node: node, processStart: Heartbeat.start(at: wallClockMs, after: nil))
         own.version = version
         own.address = address
+        own.configuredEpoch = configuredEpoch
         state = Mutex(State(own: own, liveness: Liveness(own: node)))
     }
 

@@ -103,12 +103,30 @@ extension Node {
             status.standing = standing
             status.settings = standing.settings
             if let warning = settingsWarning(standing.settings) { status.warnings.append(warning) }
+            status.warnings += epochWarnings(indexer)
             status.error = standing.stopped ?? standing.trouble
             status.state =
                 standing.stopped != nil
                 ? .stopped : !standing.isReady ? .starting : standing.trouble != nil ? .degraded : .ready
         }
         return status
+    }
+
+    /// Configurations that assert another epoch than the database is in: this node's, and those of nodes that live.
+    private func epochWarnings(_ indexer: Indexer) -> [String] {
+        let epoch = indexer.epoch
+        var warnings: [String] = []
+        if let configuredEpoch, configuredEpoch != epoch {
+            warnings.append(
+                "the configuration says epoch \(configuredEpoch), the database is in epoch \(epoch) and is followed; correct "
+                    + "the section log: epoch: \(epoch)")
+        }
+        for peer in indexer.presence.peers where peer.verdict == .live || peer.verdict == .watching {
+            guard let configured = peer.heartbeat?.configuredEpoch, configured != epoch else { continue }
+            warnings.append(
+                "\(peer.node)'s configuration says epoch \(configured), the database is in epoch \(epoch) here")
+        }
+        return warnings
     }
 
     package func health() -> Health {

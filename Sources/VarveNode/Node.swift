@@ -65,6 +65,11 @@ public final class Node: Sendable {
     /// Opens and indexes until the task is cancelled. Throws what ends the node: a refusal at start, or that another process
     /// has taken its id; unreachable halves are waited for.
     public func run() async throws {
+        while try await runOnce(), !Task.isCancelled {}
+    }
+
+    /// Returns true when the node is to go through its start again.
+    private func runOnce() async throws -> Bool {
         let opened: OpenedDatabase
         do throws(VarveError) {
             opened = try await openPatiently()
@@ -77,7 +82,7 @@ public final class Node: Sendable {
         let isEmbedded = provider.isEphemeral && opened.log.reference.kind == .kafka
         let presence = Presence(
             store: opened.store, node: id, version: Self.version, address: address.withLock { $0 },
-            wallClockMs: Self.wallClockMs())
+            wallClockMs: Self.wallClockMs(), configuredEpoch: configuredEpoch)
         let indexer = Indexer(
             opened, presence: presence, isDurableStore: isDurableStore,
             options: Indexer.Options(
@@ -94,12 +99,16 @@ public final class Node: Sendable {
             phase.withLock { $0 = .refused(error) }
             throw error
         }
+        return indexer.beginsAgain
     }
 
     /// Scratch and evidence of this node alone.
     var directory: String {
         configuration.node.directory ?? Directory.join(FileSystem.temporaryDirectory, "varve-\(id)")
     }
+
+    /// What the configuration asserts.
+    var configuredEpoch: Epoch? { configuration.log.epoch.flatMap { Epoch($0) } }
 
     /// Told before `run()`, by whoever serves HTTP for this node.
     package func announce(address text: String) { address.withLock { $0 = text } }
@@ -112,13 +121,13 @@ public final class Node: Sendable {
         while true {
             do throws(VarveError) {
                 // What kind of log it is, a provider may only know once it has been asked.
-                let epoch = configuration.log.epoch.flatMap { Epoch($0) } ?? .first
+                let epoch = configuredEpoch ?? .first
                 _ = try await provider.probe(epoch)
                 let found = if let store { store } else { BlockStore(try openStore()) }
                 store = found
                 let opening = Opening(
                     provider: provider, clusters: clusters, store: found, isDurableStore: isDurableStore,
-                    configuredEpoch: configuration.log.epoch.flatMap { Epoch($0) }, settings: initialSettings,
+                    configuredEpoch: configuredEpoch, settings: initialSettings,
                     allowEphemeral: configuration.allowEphemeral || provider.impliesEphemeral,
                     bootstrapFromLog: !isDurableStore || bootstrapFromLog, node: id)
                 let opened = try await opening.open()

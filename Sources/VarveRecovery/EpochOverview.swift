@@ -23,12 +23,29 @@ package struct EpochOverview: Sendable {
 
     package let entries: [Entry]
     package let newest: Manifest?
+    /// Nodes whose configuration asserted another epoch than the newest, when they last wrote their heartbeat.
+    package let mismatches: [Mismatch]
+
+    package struct Mismatch: Sendable, Equatable {
+        package var node: String
+        package var configured: Epoch
+
+        package init(node: String, configured: Epoch) {
+            self.node = node
+            self.configured = configured
+        }
+    }
 
     package init(_ cold: ColdDatabase) throws(VarveError) {
         let records = cold.epochs.map(\.record)
         let newest = cold.loading.newest
         self.newest = newest
         let heartbeats = try cold.store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes) }
+        mismatches = heartbeats.compactMap { heartbeat in
+            heartbeat.configuredEpoch.flatMap {
+                $0 == records.last?.epoch ? nil : Mismatch(node: heartbeat.node, configured: $0)
+            }
+        }.sorted { $0.node < $1.node }
         entries = records.enumerated().map { index, record in
             let next = index + 1 < records.count ? records[index + 1] : nil
             let nodes = heartbeats.filter { $0.epoch == record.epoch }.map(\.node).sorted()

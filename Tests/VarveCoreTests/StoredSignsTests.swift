@@ -34,6 +34,16 @@ import VarveModel
         #expect(try Heartbeat.decode(Bytes(golden)) == heartbeat)
     }
 
+    @Test func aConfiguredEpochComesLast() throws {
+        var heartbeat = Heartbeat(node: "n-1", processStart: 1)
+        let plain = heartbeat.encoded().array.dropLast(4)
+        heartbeat.configuredEpoch = Epoch(300)
+        let bytes = heartbeat.encoded()
+        #expect(
+            bytes.array.dropLast(4) == [0xb2] + plain.dropFirst() + [0x0f, 0xf6, 0x10, 0xf6, 0x11, 0x19, 0x01, 0x2c])
+        #expect(try Heartbeat.decode(bytes) == heartbeat)
+    }
+
     @Test func aClaimsBytes() throws {
         let claim = Claim(node: "n-1", processStart: 1_763_733_600_000)
         let golden = try golden("a3000101636e2d31021b0000019aa6b6f700")

@@ -38,9 +38,11 @@ final class Nodes: Sendable {
     var blocks: BlockStore { BlockStore(store) }
 
     /// Runs `body` beside nodes of these names.
+    /// - Parameter views: what single nodes see of the shared log.
     static func run(
         _ names: String..., settings: Settings = Settings(), frozenBytesMax: UInt64 = 1 << 30,
-        heartbeatMs: Int64 = 10_000, over earlier: Nodes? = nil, _ body: @Sendable (Nodes) async throws -> Void
+        heartbeatMs: Int64 = 10_000, views: [String: @Sendable (MemoryLogProvider) -> any LogProvider] = [:],
+        over earlier: Nodes? = nil, _ body: @Sendable (Nodes) async throws -> Void
     ) async throws {
         let (store, provider) = (earlier?.store ?? MemoryObjectStore(), earlier?.provider ?? MemoryLogProvider())
         let evidence = Evidence()
@@ -48,7 +50,8 @@ final class Nodes: Sendable {
         for name in names {
             let gate = GatedStore(store)
             let opened = try await Opening(
-                provider: provider, store: BlockStore(gate), isDurableStore: false, configuredEpoch: nil,
+                provider: views[name]?(provider) ?? provider, store: BlockStore(gate), isDurableStore: false,
+                configuredEpoch: nil,
                 settings: settings, allowEphemeral: true, bootstrapFromLog: false
             ).open()
             var options = Indexer.Options(

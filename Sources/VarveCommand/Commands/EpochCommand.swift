@@ -41,6 +41,10 @@ struct EpochCommand {
         if isJSON {
             try surroundings.output.json([
                 "epochs": .array(overview.entries.map(\.json)), "adopted": .text(of: overview.newest?.last.description),
+                "mismatches": .array(
+                    overview.mismatches.map {
+                        ["node": .text($0.node), "configuredEpoch": .integer(Int64($0.configured.number))]
+                    }),
             ])
             return .success
         }
@@ -56,6 +60,11 @@ struct EpochCommand {
             ]
         }
         try surroundings.output.write(table.render(width: surroundings.width, palette: surroundings.palette))
+        for mismatch in overview.mismatches {
+            try surroundings.output.line(
+                "\(mismatch.node)'s configuration says epoch \(mismatch.configured), the newest is "
+                    + "\(overview.entries.last?.record.epoch.description ?? "none"): docs/runbooks/epoch-mismatch.md")
+        }
         return .success
     }
 
