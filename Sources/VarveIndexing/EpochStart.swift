@@ -41,11 +41,10 @@ package struct EpochStart: Sendable {
 
     package func begin(_ log: any Log) async throws(VarveError) -> LogReference {
         if try await log.range().upperBound == .zero {
-            var generator = SystemRandomNumberGenerator()
             let genesis = Genesis(
                 database: database, epoch: epoch, log: log.reference, began: began, settings: settings, parent: parent)
             let record = Record(
-                header: RecordHeader(type: .genesis, logTag: .none, id: .random(using: &generator)),
+                header: RecordHeader(type: .genesis, logTag: .none, id: Means.makeID()),
                 payload: genesis.encoded())
             // Unknown is no reason to stop: what is read below decides.
             if case .refused(let error)? = await log.append([record.encoded()]).first { throw error }

@@ -1,9 +1,4 @@
-/// Crossing: one epoch ends, the next begins, and whoever waits for an answer waits on.
-///
-/// In this order, on every node by itself: nothing more is appended to the old log; what is in its hands gets its report;
-/// the epoch record is published once, the same from all; the next log is opened and its genesis proved; the machine
-/// enters; this node's own records that came behind the end, void there, are appended again with their ids. Blocks of the
-/// old epoch that are not in storage yet are published as any other.
+/// How a running node crosses into the next epoch: `Crossing` does it, this is the node's part before and behind.
 
 internal import Dispatch
 internal import Synchronization
@@ -54,10 +49,12 @@ extension Indexer {
     func cross(_ ending: EpochEnding) async throws(VarveError) {
         let began = ContinuousClock.now
         let old = present.withLock { $0 }
-        let left = await ownRecords(behind: ending.end.position, in: old)
-        let record = try await recordNext(ending, after: old)
-        let opened = try await openNext(record)
-        guard let opened else { return }
+        let crossing = Crossing(
+            ending, of: old.epoch, in: old.log, tag: old.tag, writer: old.writer, store, places)
+        await settle(old.log)
+        let left = await ownRecords(crossing, old.epoch)
+        guard let opened = try await crossing.openNext(epochRecords, for: self) else { return }
+        let record = opened.record
         for effect in try stepAndPublish(.enter(record.epoch, record.log.genesis ?? .zero, ending.end)) {
             if case .stopped(let error) = effect { throw error }
         }
@@ -85,154 +82,39 @@ extension Indexer {
             ])
     }
 
-    // MARK: The old epoch
-
     /// How long what is in the old log's hands is waited for.
     private static let reportLimit = Duration.seconds(3)
 
-    /// This node's records that came behind the end: void there, they are wanted in the next epoch.
-    private func ownRecords(behind end: Position, in old: Present) async -> [AppendQueue.Pending] {
+    /// What was handed to the old log gets its report, or is given up: behind the end, it is void.
+    private func settle(_ log: any Log) async {
         let deadline = ContinuousClock.now + Self.reportLimit
         while handing.withLock({ $0 != nil }), ContinuousClock.now < deadline, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(1))
         }
-        if handing.withLock({ $0 != nil }) {
-            // Whatever becomes of them, they are behind the end: void.
-            old.log.purge()
-        }
-        var found: [AppendQueue.Pending] = []
-        guard end.epoch == old.epoch else { return [] }
+        if handing.withLock({ $0 != nil }) { log.purge() }
+    }
+
+    private func ownRecords(_ crossing: Crossing, _ epoch: Epoch) async -> [AppendQueue.Pending] {
         do throws(VarveError) {
-            let range = try await old.log.range()
-            try await old.log.forEachBatch(from: end.offset.next, to: range.upperBound) {
-                (entries) throws(VarveError) in
-                for entry in entries {
-                    guard case .record(let record) = Record.decode(entry.bytes, tag: old.tag),
-                        record.header.writer == old.writer, record.header.type != .genesis
-                    else { continue }
-                    if record.header.type == .seal {
-                        // The second of two seals decides nothing.
-                        waiters.resolve(record.header.id, .void)
-                        continue
-                    }
-                    found.append(
-                        AppendQueue.Pending(
-                            tag: tags.wrappingAdd(1, ordering: .relaxed).newValue, header: record.header,
-                            payload: record.payload))
+            var again: [AppendQueue.Pending] = []
+            for record in try await crossing.ownRecords() {
+                if record.header.type == .seal {
+                    // The second of two seals decides nothing.
+                    waiters.resolve(record.header.id, .void)
+                    continue
                 }
-                return true
+                again.append(
+                    AppendQueue.Pending(
+                        tag: tags.wrappingAdd(1, ordering: .relaxed).newValue, header: record.header,
+                        payload: record.payload))
             }
+            return again
         } catch {
             // Those who wait make theirs again.
-            logger.warning("what came behind the end of epoch \(old.epoch) cannot be read: \(error)")
+            logger.warning("what came behind the end of epoch \(epoch) cannot be read: \(error)")
             waiters.resolveAll(.void)
+            return []
         }
-        return found
-    }
-
-    // MARK: The next one
-
-    /// The next epoch's record, once it is durable: everyone's is the same. Storage that is away is waited for.
-    private func recordNext(_ ending: EpochEnding, after old: Present) async throws(VarveError) -> EpochRecord {
-        let known = epochRecords
-        guard let own = known.last(where: { $0.record.epoch == old.epoch }), let next = old.epoch.next else {
-            throw VarveError(.chainBroken, "the record of epoch \(old.epoch) is not there", next: "varve epoch status")
-        }
-        if let recorded = known.first(where: { $0.record.epoch == next }) {
-            if let made = ending.seal?.epochRecord(endingAt: ending.end, parent: own.digest), made != recorded.record {
-                throw Self.otherRecord(recorded.record, ending)
-            }
-            return recorded.record
-        }
-        while true {
-            do throws(VarveError) {
-                let stored = try await onDisk(presenceQueue) { () throws(VarveError) -> BlockStore.StoredEpoch in
-                    guard let made = ending.seal?.epochRecord(endingAt: ending.end, parent: own.digest) else {
-                        guard let found = try self.store.epochRecord(next) else { throw self.supersededError }
-                        return found
-                    }
-                    if case .different = try self.store.publishEpochRecord(made) {
-                        guard let found = try self.store.epochRecord(next) else { throw self.supersededError }
-                        throw Self.otherRecord(found.record, ending)
-                    }
-                    return BlockStore.StoredEpoch(made)
-                }
-                epochs.withLock { $0.append(stored) }
-                // The block that ends the old epoch may be published now.
-                flushSignal.notify()
-                published.withLock { $0.trouble = nil }
-                return stored.record
-            } catch {
-                guard [.storageUnreachable, .storageFull, .storageDenied].contains(error.code) else { throw error }
-                note(error, "epoch \(next) waits for its record")
-                try? await Task.sleep(for: .milliseconds(500))
-                if Task.isCancelled || stopped != nil { throw error }
-            }
-        }
-    }
-
-    /// Opens the next log and proves its genesis; nil when the node was stopped meanwhile. A cluster that does not answer is
-    /// waited for; a log that is gone ends the node.
-    private func openNext(_ record: EpochRecord) async throws(VarveError) -> (log: any Log, genesis: LogEntry?)? {
-        while !Task.isCancelled && stopped == nil {
-            do throws(VarveError) {
-                guard let provider = try await places.provider(for: record.log, of: record.epoch) else {
-                    throw VarveError(
-                        .logMissing,
-                        "epoch \(record.epoch) goes on in \(record.log.place), to which this node's configuration names no "
-                            + "connection. Everything up to \(record.parentEnd?.position ?? .zero) is applied. "
-                            + "See docs/runbooks/log-lost.md",
-                        next: "name that cluster in the section log, then start this node again")
-                }
-                guard try await provider.probe(record.epoch) == .present else { throw StartUp.missing(record) }
-                let log = try await provider.open(record.epoch)
-                do throws(VarveError) {
-                    let genesis = try await Self.prove(log, record)
-                    published.withLock { $0.trouble = nil }
-                    return (log, genesis)
-                } catch {
-                    await log.close()
-                    throw error
-                }
-            } catch {
-                guard error.code == .logUnreachable else { throw error }
-                note(error, "epoch \(record.epoch) waits for its log")
-                try? await Task.sleep(for: .milliseconds(500))
-            }
-        }
-        return nil
-    }
-
-    private static func prove(_ log: any Log, _ record: EpochRecord) async throws(VarveError) -> LogEntry? {
-        let offset = record.log.genesisOffset ?? .zero
-        let entry = try await log.read(at: offset)
-        if let entry, entry.offset == offset, case .record(let first) = Record.decode(entry.bytes, tag: nil),
-            first.header.type == .genesis, first.header.id == record.log.genesis
-        {
-            return entry
-        }
-        throw VarveError(
-            .logReplaced,
-            "\(record.log.place) does not hold the genesis of epoch \(record.epoch) at offset \(offset): it is another log. "
-                + "Everything up to \(record.parentEnd?.position ?? .zero) is applied. See docs/runbooks/log-replaced.md",
-            next: "varve epoch plan --config node.yaml")
-    }
-
-    private func note(_ error: VarveError, _ what: String) {
-        let isNew = published.withLock { published in
-            defer { published.trouble = error }
-            return published.trouble?.code != error.code
-        }
-        if isNew { logger.error("\(what): \(error)", metadata: ["code": error.code.rawValue]) }
-    }
-
-    private static func otherRecord(_ found: EpochRecord, _ ending: EpochEnding) -> VarveError {
-        VarveError(
-            .epochStale,
-            "storage says that epoch \(found.epoch) began behind \(found.parentEnd?.position ?? .zero) (\(found.began)), this "
-                + "node's log ended at \(ending.end.position). What storage says counts; this node appends, acknowledges and "
-                + "publishes nothing more. See docs/runbooks/epoch-mismatch.md",
-            next: "start this node again; then varve epoch salvage --config node.yaml")
     }
 
     // MARK: The appender's side
@@ -243,13 +125,33 @@ extension Indexer {
         guard batch.contains(where: { $0.header.logTag != present.0 }) else { return batch }
         let time = published.withLock { $0.snapshot.effectiveTime }
         return batch.map { item in
-            guard item.header.logTag != present.0 else { return item }
-            var header = item.header
-            header.logTag = present.0
-            header.writer = present.1
-            // `observed` stays: it says when the id was looked up.
-            if header.expiresAt != 0 { header.expiresAt = max(header.expiresAt, time + 60_000) }
-            return AppendQueue.Pending(tag: item.tag, header: header, payload: item.payload)
+            AppendQueue.Pending(
+                tag: item.tag,
+                header: Crossing.renewed(item.header, tag: present.0, writer: present.1, effectiveTime: time),
+                payload: item.payload)
         }
     }
+}
+
+extension Indexer: CrossingNode {
+    package func onDisk<R: Sendable>(
+        _ body: @escaping @Sendable () throws(VarveError) -> R
+    ) async throws(VarveError) -> R {
+        try await onDisk(presenceQueue, body)
+    }
+
+    package func recorded(_ epoch: BlockStore.StoredEpoch) {
+        epochs.withLock { $0.append(epoch) }
+        flushSignal.notify()
+    }
+
+    package func isHeldUp(by error: VarveError?, _ what: String) {
+        let isNew = published.withLock { published in
+            defer { published.trouble = error }
+            return error != nil && published.trouble?.code != error?.code
+        }
+        if isNew, let error { logger.error("\(what): \(error)", metadata: ["code": error.code.rawValue]) }
+    }
+
+    package var isEnding: Bool { Task.isCancelled || stopped != nil }
 }

@@ -16,7 +16,7 @@ extension Indexer {
                 let oldest = state.withLock { state in
                     state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
                 }
-                if let (block, previous) = oldest, mayBePublished(block) {
+                if let (block, previous) = oldest, !Succession.isAwaited(by: block, known: epochRecords.map(\.record)) {
                     await publish(block, after: previous)
                 } else {
                     await flushSignal.wait()
@@ -35,11 +35,6 @@ extension Indexer {
         while state.withLock({ !$0.machine.frozen.isEmpty }), stopped == nil, ContinuousClock.now < deadline {
             guard (try? await Task.sleep(for: .milliseconds(5))) != nil else { return }
         }
-    }
-
-    /// A block that ends its epoch comes after the next epoch's record: so whoever starts from it finds the way on.
-    private func mayBePublished(_ block: FrozenBlock) -> Bool {
-        block.draft.cut != .seal || epochRecords.contains { $0.record.epoch > block.epoch }
     }
 
     /// Steps a publication until the block is adopted or the node goes no further.
@@ -112,7 +107,7 @@ extension Indexer {
             }
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(table, of: block)?.file)
-        case .checkEpoch: return try isOffChain(block) ? .epochEnded : .epochStands
+        case .checkEpoch: return try isLeftOut(block) ? .epochEnded : .epochStands
         case .put(let manifest):
             if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
             guard let found = try store.manifest(block.epoch, block.number) else { return .noManifest }

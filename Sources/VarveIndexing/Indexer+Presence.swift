@@ -88,15 +88,18 @@ extension Indexer {
             guard let next = epoch.next else { return EpochRecord?.none }
             return try self.store.epochRecord(next)?.record
         }
-        guard let next, next.began != .sealed, self.epoch == epoch else { return }
-        let known = epochRecords.contains { $0.record.epoch == next.epoch }
-        if !known { stop(supersededError) }
+        guard self.epoch == epoch else { return }
+        if succession(next).endsNode { stop(supersededError) }
+    }
+
+    private func succession(_ next: EpochRecord?) -> Succession {
+        Succession(next, isKnown: epochRecords.contains { $0.record.epoch == next?.epoch })
     }
 
     /// Whether a block stands behind the end of its epoch, as the next one's record has it.
-    func isOffChain(_ block: FrozenBlock) throws(VarveError) -> Bool {
-        guard let next = block.epoch.next, let record = try store.epochRecord(next)?.record else { return false }
-        return record.parentEnd?.block.map { block.number > $0 } ?? true
+    func isLeftOut(_ block: FrozenBlock) throws(VarveError) -> Bool {
+        guard let next = block.epoch.next else { return false }
+        return succession(try store.epochRecord(next)?.record).leavesOut(block.number)
     }
 
     var supersededError: VarveError {

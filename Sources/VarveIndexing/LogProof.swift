@@ -44,7 +44,7 @@ package struct LogProof: Sendable {
         let adopted = block?.last.offset ?? genesisOffset
         var range = try await log.range()
         if adopted.next > range.upperBound {
-            try? await Task.sleep(for: recheck)
+            _ = await Means.wait(recheck)
             range = try await log.range()
             if adopted.next > range.upperBound {
                 throw VarveError(
@@ -130,8 +130,7 @@ package struct LogProof: Sendable {
     }
 
     private func barrierProof(_ genesis: GenesisID, _ adopted: Offset) async throws(VarveError) -> String {
-        var generator = SystemRandomNumberGenerator()
-        let id = Bytes16.random(using: &generator)
+        let id = Means.makeID()
         let barrier = Record(
             header: RecordHeader(
                 type: .barrier, logTag: LogTag(database: database, genesis: genesis), id: id,

@@ -78,18 +78,10 @@ extension Opening {
 
     /// Watches the other nodes' heartbeats until each is known to be alive or not.
     private func watchPeers() async throws(VarveError) -> [StartUp.Peer] {
-        let start = ContinuousClock.now
-        var liveness = Liveness(own: node)
-        while true {
-            let elapsed = ContinuousClock.now - start
-            liveness.observe(try store.heartbeats(), now: Int64(elapsed / .milliseconds(1)))
-            if liveness.isDecided { return liveness.peers.map { StartUp.Peer($0) } }
-            do {
-                try await Task.sleep(for: .milliseconds(500))
-            } catch {
-                throw VarveError(.notReady, "stopped while other nodes were watched")
-            }
+        guard let peers = try await Liveness.watch(from: node, store.heartbeats) else {
+            throw VarveError(.notReady, "stopped while other nodes were watched")
         }
+        return peers.map { StartUp.Peer($0) }
     }
 
     // MARK: A new epoch without a seal

@@ -19,7 +19,7 @@ extension Opening {
                 }
                 return try await adoptLog(epoch)
             }
-            format = try store.publishFormat(StorageFormat(database: randomID()))
+            format = try store.publishFormat(StorageFormat(database: Means.makeID()))
         }
         guard let database = format?.database else { throw storageMissing(nil) }
         try await provider.create(epoch)
@@ -35,7 +35,7 @@ extension Opening {
             let genesis = Genesis(
                 database: database, epoch: epoch, log: log.reference, began: .initial, settings: settings)
             let record = Record(
-                header: RecordHeader(type: .genesis, logTag: .none, id: randomID()), payload: genesis.encoded())
+                header: RecordHeader(type: .genesis, logTag: .none, id: Means.makeID()), payload: genesis.encoded())
             for result in await log.append([record.encoded()]) {
                 // Unknown is no reason to stop: the record below decides.
                 if case .refused(let error) = result { throw error }

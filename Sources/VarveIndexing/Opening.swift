@@ -129,12 +129,7 @@ package struct Opening: Sendable {
 
     // MARK: Means
 
-    func randomID() -> Bytes16 {
-        var generator = SystemRandomNumberGenerator()
-        return .random(using: &generator)
-    }
-
-    func pause() async { try? await Task.sleep(for: recheck) }
+    func pause() async { _ = await Means.wait(recheck) }
 
     /// A local log has one owner at a time: it is closed before the function returns.
     func withLog<R: Sendable>(

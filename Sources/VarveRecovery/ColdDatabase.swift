@@ -42,18 +42,10 @@ package struct ColdDatabase: Sendable {
 
     /// The other nodes, watched until each is known to be alive or not.
     package func watchPeers() async throws(VarveError) -> [Liveness.Peer] {
-        let start = ContinuousClock.now
-        var liveness = Liveness(own: "")
-        while true {
-            liveness.observe(
-                try store.heartbeats(), now: Int64((ContinuousClock.now - start) / .milliseconds(1)))
-            if liveness.isDecided { return liveness.peers }
-            do {
-                try await Task.sleep(for: .milliseconds(500))
-            } catch {
-                throw VarveError(.notReady, "interrupted while nodes were watched. Nothing was changed")
-            }
+        guard let peers = try await Liveness.watch(from: "", store.heartbeats) else {
+            throw VarveError(.notReady, "interrupted while nodes were watched. Nothing was changed")
         }
+        return peers
     }
 }
 
