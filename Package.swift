@@ -39,6 +39,7 @@ let cLibraries: [Target] = [
     system("CVarveYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev", brew: "libyaml"),
     system("CVarveNettle", pkgConfig: "nettle", apt: "nettle-dev", brew: "nettle"),
     system("CVarveZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
+    .systemLibrary(name: "CVarveHeap"),
     .target(name: "CVarveChecksum", exclude: ["README.md"]),
     .target(
         name: "CVarveYardstick", dependencies: ["CRdKafka"], path: "Benchmarks/CVarveYardstick", exclude: ["README.md"]),
@@ -60,7 +61,7 @@ let layers: [Target] = [
     layer("VarveWire", ["VarveModel"]),
     // 2
     layer("VarveKafka", ["VarveLog", "RdKafka", "VarveModel", "VarveTelemetry"]),
-    layer("VarveIndexing", ["VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
+    layer("VarveIndexing", ["CVarveHeap", "VarveCore", "VarveLog", "VarveStorage", "VarveModel", "VarveTelemetry"]),
     layer("VarveQuery", ["CVarveSQLite", "VarveIndexing", "VarveCore", "VarveStorage", "VarveModel"]),
     // 3
     layer(
@@ -96,9 +97,9 @@ let layers: [Target] = [
     .executableTarget(
         name: "VarveBenchmarks",
         dependencies: [
-            "CVarveSQLite", "CVarveYardstick", "RdKafka", "VarveClient", "VarveCore", "VarveGzip", "VarveHTTPClient",
-            "VarveIO", "VarveKafka", "VarveLog", "VarveModel", "VarveNode", "VarveStorage", "VarveTerminal",
-            "VarveTestSupport", "VarveWire",
+            "CVarveHeap", "CVarveSQLite", "CVarveYardstick", "RdKafka", "VarveClient", "VarveCore", "VarveGzip",
+            "VarveHTTPClient", "VarveIO", "VarveIndexing", "VarveKafka", "VarveLog", "VarveModel", "VarveNode",
+            "VarveStorage", "VarveTerminal", "VarveTestSupport", "VarveWire",
         ],
         path: "Benchmarks/VarveBenchmarks",
         swiftSettings: strict),

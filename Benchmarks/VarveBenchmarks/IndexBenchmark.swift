@@ -4,6 +4,7 @@
 /// written, so the figure is that of applying.
 
 internal import VarveCore
+internal import VarveIndexing
 internal import VarveLog
 internal import VarveModel
 internal import VarveNode
@@ -237,26 +238,36 @@ struct IndexBenchmark {
             name: "resident memory, from the second block to the end of \(seconds) s of load", unit: "times",
             yardstick: "at most", target: 1)
         var resident = Figure(name: "resident memory at the end of it", unit: "MB", yardstick: "", target: nil)
+        var heap = Figure(name: "live allocations, from then to then", unit: "times", yardstick: "", target: nil)
+        var stall = Figure(
+            name: "longest application of 1,000 records or 2 MiB meanwhile", unit: "ms", yardstick: "at most", target: 1
+        )
         let lines = DataSet.synthetic(100_000)
         let table = try TableName("users")
         try await Scratch.with { directory in
             let node = try await Node.start(configuration(directory, IndexerConfiguration()))
-            let began = ContinuousClock.now
-            var first: Double?
-            var round = 0
-            while ContinuousClock.now - began < .seconds(seconds) || first == nil {
-                try await load(node, table, lines)
-                round += 1
+            let watch = MemoryWatch()
+            let end = ContinuousClock.now + .seconds(seconds)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await watch.run() }
                 // Each round is a block's worth of rows.
-                if round == 3 { first = Machine.memory(of: processID)?.now }
+                while ContinuousClock.now < end || watch.rounds < 2 * MemoryWatch.stretch {
+                    try await load(node, table, lines)
+                    watch.endRound()
+                }
+                group.cancelAll()
             }
-            let now = Machine.memory(of: processID)?.now ?? 0
-            growth.samples.append(.init(ours: now / (first ?? now), yardstick: 1.05))
-            resident.samples.append(.init(ours: now, yardstick: 0))
-            print("  \(round) rounds of \(lines.count) documents: \(Int(first ?? 0)) MB, then \(Int(now)) MB")
+            let (first, last) = (watch.early, watch.late)
+            growth.samples.append(.init(ours: last.residentMB / first.residentMB, yardstick: 1.05))
+            resident.samples.append(.init(ours: last.residentMB, yardstick: 0))
+            heap.samples.append(.init(ours: last.heapMB / first.heapMB, yardstick: 0))
+            stall.samples.append(.init(ours: 1000 * (node.status().standing?.longestApplySeconds ?? 0), yardstick: 50))
+            print(
+                "  \(watch.rounds) rounds of \(lines.count) documents:", "\(Int(first.residentMB)) MB (live",
+                "\(Int(first.heapMB))), then \(Int(last.residentMB)) MB (live \(Int(last.heapMB)))")
             await node.stop()
         }
-        return [growth, resident]
+        return [growth, resident, heap, stall]
     }
 
     private func load(_ node: Node, _ table: TableName, _ lines: [Bytes]) async throws {

@@ -1,5 +1,6 @@
 /// The flusher: carries out what `Publication` decides for the oldest frozen block; and the idle rule.
 
+internal import CVarveHeap
 internal import Dispatch
 internal import Synchronization
 package import VarveCore
@@ -169,6 +170,9 @@ extension Indexer {
                 "cut": "\(manifest.cut)",
             ])
         adoptions.resolve(where: { $0 <= manifest.number }, ())
+        // The block's copy in memory has just gone. Without this, what it leaves free in many places stays resident, and
+        // more so from block to block.
+        flushQueue.async { varve_heap_give_back() }
         // A local log may forget what blocks hold, but the last record of the newest one: by it the next start proves that
         // this is the storage's log. With storage in memory the log is all there is.
         let (log, epoch) = present.withLock { ($0.log, $0.epoch) }

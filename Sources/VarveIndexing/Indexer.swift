@@ -245,7 +245,9 @@ package final class Indexer: Sendable {
                         await waitForRoom()
                         if Task.isCancelled || stopped != nil { return await tail.close() }
                         let end = Self.chunkEnd(batch.entries, from)
+                        let began = ContinuousClock.now
                         next = try await apply(batch.entries[from..<end], epoch, log, &watch) ?? next
+                        counters.applied(in: .now - began)
                         if state.withLock({ $0.machine.ending != nil }) { return await tail.close() }
                         from = end
                     }

@@ -14,7 +14,17 @@ final class IndexerCounters: Sendable {
     let published = Atomic<UInt64>(0)
     let adopted = Atomic<UInt64>(0)
     let bytesWritten = Atomic<UInt64>(0)
+    /// The longest, in nanoseconds, that one chunk of records took from being at hand to being visible.
+    private let longestApply = Atomic<UInt64>(0)
     private let claims = Mutex((ended: Publication.Counters(), current: Publication.Counters()))
+
+    func applied(in duration: Duration) {
+        let parts = duration.components
+        let nanoseconds = UInt64(clamping: parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000)
+        longestApply.max(nanoseconds, ordering: .relaxed)
+    }
+
+    var longestApplySeconds: Double { Double(longestApply.load(ordering: .relaxed)) * 1e-9 }
 
     /// What the publication under way has counted so far.
     func note(_ current: Publication.Counters) { claims.withLock { $0.current = current } }
@@ -71,6 +81,9 @@ extension Indexer {
         package var identityChecks: IdentityChecks
         /// Records whose senders had other effects after the same records.
         package var otherEffects: UInt64
+        /// The longest that one chunk of records (1,000, or 2 MiB) took from being at hand to being visible: what writing
+        /// blocks, and whatever else shares the machine, costs those who wait for their transactions.
+        package var longestApplySeconds: Double
         package var logHealth: LogHealth
         /// Log time, in ms, of the oldest record that no adopted block holds; a little too old while blocks are frozen. nil
         /// when there is none.
@@ -118,7 +131,8 @@ extension Indexer {
                     proved: counters.identityProved.load(ordering: .relaxed),
                     refuted: counters.identityRefuted.load(ordering: .relaxed),
                     notCheckable: counters.identityOpen.load(ordering: .relaxed)),
-                otherEffects: counters.otherEffects.load(ordering: .relaxed), logHealth: health,
+                otherEffects: counters.otherEffects.load(ordering: .relaxed),
+                longestApplySeconds: counters.longestApplySeconds, logHealth: health,
                 // A block's first record is at most a flush duration older than its last.
                 unadoptedSince: machine.frozen.first.map {
                     $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)

@@ -90,6 +90,9 @@ package struct NodeInstruments: Sendable {
                 MetricSample(Double($0.1), labels: ["result": $0.0])
             }
         }
+        gauge("varve_apply_longest_seconds", "Longest that a chunk of at most 1,000 records took to become visible") {
+            $0.longestApplySeconds
+        }
         counter("varve_suspect_records_total", "Records whose sender had other effects after the same records") {
             Double($0.otherEffects)
         }
