@@ -281,9 +281,9 @@ package final class Indexer: Sendable {
         if !wasReady { logger.info("ready", metadata: ["position": snapshot.position.description]) }
     }
 
-    /// Records that are applied under one lock and published together.
+    /// Records that are applied under one lock and published together: readers of the machine wait for no more than this.
     private static let chunkRecordsMax = 1_000
-    private static let chunkBytesMax = 2 * 1024 * 1024
+    private static let chunkBytesMax = 512 * 1024
 
     private static func chunkEnd(_ entries: [LogEntry], _ from: Int) -> Int {
         var end = from

@@ -81,7 +81,7 @@ extension Indexer {
         package var identityChecks: IdentityChecks
         /// Records whose senders had other effects after the same records.
         package var otherEffects: UInt64
-        /// The longest that one chunk of records (1,000, or 2 MiB) took from being at hand to being visible: what writing
+        /// The longest that one chunk of records (1,000, or 512 KiB) took from being at hand to being visible: what writing
         /// blocks, and whatever else shares the machine, costs those who wait for their transactions.
         package var longestApplySeconds: Double
         package var logHealth: LogHealth
