@@ -30,7 +30,7 @@ export KAFKA_DIST
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build debug test test-compose test-crash demo bench bench-load bench-log bench-index bench-migrate fuzz lint format install \
+.PHONY: help build debug test test-compose test-crash test-drills demo bench bench-load bench-log bench-index bench-migrate fuzz lint format install \
     clean setup docs simulate planted-bugs
 
 help: ## What can be made
@@ -47,6 +47,9 @@ test: setup ## Every test that this machine can run; ends with what was skipped 
 
 test-compose: ## The cluster of docker-compose.yml for real; skipped, with its reason, without a container engine
 	@Scripts/test-compose
+
+test-drills: build ## Every drill on the embedded broker, and on a real Kafka where one is found
+	@Scripts/test-drills
 
 test-crash: setup ## Nodes killed and paused at random for ten minutes (VARVE_CRASH_MINUTES, VARVE_CRASH_SEED)
 	@VARVE_CRASH_MINUTES="$${VARVE_CRASH_MINUTES:-10}" Scripts/test --filter 'ClusterTests\.CrashTests'

@@ -83,12 +83,17 @@ let layers: [Target] = [
     // 5
     layer("Varve", ["VarveNode", "VarveModel", "VarveLog", "VarveQuery", "VarveTelemetry"]),
     layer("VarveTerminal"),
+    layer("VarveHarness", ["RdKafka", "VarveModel", "VarveIO"]),
+    layer(
+        "VarveDrill",
+        ["VarveClient", "VarveHarness", "VarveIO", "VarveModel", "VarveTerminal", "VarveWire", "RdKafka"]),
     // 6
     .executableTarget(
         name: "VarveCommand",
         dependencies: [
-            "RdKafka", "VarveAPI", "VarveClient", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel",
-            "VarveNode", "VarveRecovery", "VarveStorage", "VarveTelemetry", "VarveTerminal", "VarveWire",
+            "RdKafka", "VarveAPI", "VarveClient", "VarveDrill", "VarveHarness", "VarveHTTPServer", "VarveKafka",
+            "VarveLog", "VarveModel", "VarveNode", "VarveRecovery", "VarveStorage", "VarveTelemetry", "VarveTerminal",
+            "VarveWire",
             // For members of the values that plans and reports hold.
             "VarveCore",
         ],
@@ -195,6 +200,11 @@ let package = Package(
                 "VarveTestSupport",
             ]),
         tests("VarveCommandTests", ["VarveCommand", "VarveClient", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
+            ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
+        tests(
+            "VarveCommandTests",
+            ["VarveCommand", "VarveClient", "VarveHarness", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
+        tests("VarveDrillTests", ["VarveDrill", "VarveModel"]),
         tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
     ]
 )

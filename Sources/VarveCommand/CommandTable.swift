@@ -59,10 +59,10 @@ enum CommandTable {
             "broker", "Run the embedded broker, for development",
             discussion: """
                 Speaks the Kafka protocol on a free port of this machine and holds everything in memory: about 5 MiB of a \
-                topic, nothing after its end. Makes the topics BASE-e0 to BASE-e15. The first line of its output is its \
+                topic, nothing after its end. Makes sixteen topics, BASE-e0 to BASE-e15 unless another first epoch is named. The first line of its output is its \
                 address.
                 """,
-            section: "Running nodes", parameters: [Parameters.topic, Parameters.stopWithInput],
+            section: "Running nodes", parameters: [Parameters.topic, Parameters.firstEpoch, Parameters.stopWithInput],
             examples: [
                 Example("varve broker", "prints 127.0.0.1:PORT"),
                 Example("varve cluster --kafka 127.0.0.1:PORT", "nodes that use it"),
@@ -340,6 +340,33 @@ enum CommandTable {
                     examples: [
                         Example("varve epoch salvage --config node.yaml", "look first"),
                         Example("varve epoch salvage --apply --config node.yaml", "then apply"),
+                    ]),
+            ]),
+        Command(
+            "drill", "Break a cluster and mend it by the book",
+            discussion: """
+                A drill builds a cluster of its own on this machine, really breaks it, and then follows a page of \
+                docs/runbooks by running the page's own commands: what they print has to be what the page says, every \
+                acknowledged document has to be there or declared lost, and the nodes have to agree.
+                """, section: "Operating",
+            commands: [
+                Command(
+                    "list", "List the drills", parameters: [Parameters.json],
+                    examples: [Example("varve drill list", "what each breaks, and the page it follows")]),
+                Command(
+                    "run", "Hold drills",
+                    discussion: """
+                        On the embedded broker, or with --real-kafka on a Kafka of its own: KAFKA_HOME names an unpacked \
+                        distribution. Nothing that runs on this machine is touched. The pages are found beside the \
+                        working directory or the program. Exit code 1 when a drill failed.
+                        """,
+                    parameters: [
+                        Parameters.drillNames, Parameters.realKafka, Parameters.keep, Parameters.runbooks,
+                        Parameters.json,
+                    ],
+                    examples: [
+                        Example("varve drill run log-lost", "a topic is deleted, and the cluster goes on without it"),
+                        Example("varve drill run all --real-kafka", "every drill, on a real Kafka"),
                     ]),
             ]),
         Command(

@@ -40,6 +40,15 @@ final class Interruption: Sendable {
         for continuation in waiting { continuation.resume(returning: number) }
     }
 
+    /// Wakes who waits although nothing was asked: what they watched over is done.
+    func dismiss() {
+        let waiting = state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume(returning: 0) }
+    }
+
     /// Comes back with the signal.
     @discardableResult
     func wait() async -> Int32 {

@@ -46,6 +46,10 @@ enum Parameters {
     static let topic = Option.value(
         "topic", .text, "BASE", default: "varve-log", "Name of the log: epoch N is the topic BASE-eN.")
 
+    static let firstEpoch = Option.value(
+        "first-epoch", .integer(0...32_752), "N", default: 0,
+        "The first of the sixteen epochs that it makes topics for.")
+
     // MARK: Data
 
     static let file = Argument.required(
@@ -121,6 +125,13 @@ enum Parameters {
     static let endedEpoch = Option.optional(
         "epoch", .integer(0...32_767), "N", "The ended epoch; without it the newest.")
     static let apply = Option.flag("apply", "Apply what the database does not know.")
+    static let drillNames = Argument.repeated("name", .text, "Drills, in the order given; all for every one.")
+    static let realKafka = Option.flag(
+        "real-kafka", "Hold it on a real Kafka: the distribution that KAFKA_HOME names, started and ended by the drill."
+    )
+    static let keep = Option.flag("keep", "Leave directory and processes behind, and say how to end them.")
+    static let runbooks = Option.optional(
+        "runbooks", .directory, "DIR", "The directory of the pages, where docs/runbooks is not found.")
     static let configFile = Argument.required("file", .file, "Configuration of a node: a YAML file.")
 }
 

@@ -36,7 +36,7 @@ enum Varve {
 
     /// Commands that messages and documents name and that later versions bring: not a misspelling.
     private static let plannedCommands: Set<String> = [
-        "archive", "backup", "bench", "drill", "quarantine", "restore", "verify",
+        "archive", "backup", "bench", "quarantine", "restore", "verify",
     ]
 
     private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
@@ -63,6 +63,8 @@ enum Varve {
         case ["epoch", "bump"]: try await EpochCommand(invocation, surroundings).bump()
         case ["epoch", "migrate"]: try await EpochCommand(invocation, surroundings).migrate()
         case ["epoch", "salvage"]: try await EpochCommand(invocation, surroundings).salvage()
+        case ["drill", "list"]: try DrillCommand(invocation, surroundings).list()
+        case ["drill", "run"]: try await DrillCommand(invocation, surroundings).run()
         case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
         default: preconditionFailure("\(invocation.path) is in the table and not here")
         }

@@ -10,6 +10,11 @@ final class KafkaConnection: Sendable {
     let clusterID: String
 
     var isEmbedded: Bool { clusterID.hasPrefix(EmbeddedBroker.clusterIDPrefix) }
+    /// What references say. An embedded broker has another id at each start; one that is taken for a Kafka that keeps its
+    /// topics stands in for the one before it.
+    var recordedClusterID: String {
+        isEmbedded && settings.allowEphemeral == false ? EmbeddedBroker.clusterIDPrefix : clusterID
+    }
     var servers: String { settings.bootstrapServers }
     /// The embedded broker does not wake a waiting fetch, so it may not wait long.
     var fetchWaitMilliseconds: Int {

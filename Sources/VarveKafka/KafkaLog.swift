@@ -58,7 +58,7 @@ package final class KafkaLog: Log {
         meter = KafkaLogMeter(
             retention: preflight.retentionMilliseconds.map { .milliseconds($0) }, onNotice: onNotice)
         recordBytesMax = messageBytesMax - KafkaPreflight.envelopeBytes
-        reference = LogReference(kind: .kafka, clusterID: connection.clusterID, topic: topic)
+        reference = LogReference(kind: .kafka, clusterID: connection.recordedClusterID, topic: topic)
         let appender = try makeAppender()
         state.withLock { $0.appender = appender }
     }

@@ -29,7 +29,9 @@ public final class KafkaLogProvider: LogProvider {
     public func topic(of epoch: Epoch) -> String { "\(settings.topic)-e\(epoch)" }
 
     /// True for the embedded broker; known once the cluster has answered.
-    public var isEphemeral: Bool { state.withLock { $0.connection?.isEmbedded ?? false } }
+    public var isEphemeral: Bool {
+        settings.allowEphemeral != false && state.withLock { $0.connection?.isEmbedded ?? false }
+    }
 
     /// The embedded broker is for development and the demo: nobody needs to allow that its log ends.
     public var impliesEphemeral: Bool { isEphemeral }
@@ -37,7 +39,7 @@ public final class KafkaLogProvider: LogProvider {
     public var warnings: [String] { state.withLock { $0.warnings } }
 
     public func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference {
-        LogReference(kind: .kafka, clusterID: try await connection().clusterID, topic: topic(of: epoch))
+        LogReference(kind: .kafka, clusterID: try await connection().recordedClusterID, topic: topic(of: epoch))
     }
 
     public func named(_ name: String) -> any LogProvider {

@@ -13,7 +13,8 @@ public struct KafkaLogSettings: Sendable, Equatable {
     public var pollMilliseconds: Int
     /// Lets a topic pass whose settings may lose acknowledged records.
     public var allowWeakLog: Bool
-    public var allowEphemeral: Bool
+    /// False: the embedded broker is taken for a Kafka that keeps its topics, and any of them for the same cluster.
+    public var allowEphemeral: Bool?
     /// The longest time between two blocks: the log must keep records for several of these.
     public var flushMilliseconds: Int64
     /// What else the client is to be told: security above all.
@@ -26,7 +27,7 @@ public struct KafkaLogSettings: Sendable, Equatable {
 
     public init(
         bootstrapServers: String, topic: String, autoCreateTopic: Bool = true, replicationFactor: Int? = nil,
-        pollMilliseconds: Int = 1_000, allowWeakLog: Bool = false, allowEphemeral: Bool = false,
+        pollMilliseconds: Int = 1_000, allowWeakLog: Bool = false, allowEphemeral: Bool? = nil,
         flushMilliseconds: Int64 = 4 * 3_600_000, properties: KafkaProperties = KafkaProperties()
     ) {
         self.bootstrapServers = bootstrapServers

@@ -128,7 +128,7 @@ public final class Node: Sendable {
                 let opening = Opening(
                     provider: provider, clusters: clusters, store: found, isDurableStore: isDurableStore,
                     configuredEpoch: configuredEpoch, settings: initialSettings,
-                    allowEphemeral: configuration.allowEphemeral || provider.impliesEphemeral,
+                    allowEphemeral: configuration.allowEphemeral == true || provider.impliesEphemeral,
                     bootstrapFromLog: !isDurableStore || bootstrapFromLog, node: id)
                 let opened = try await opening.open()
                 if let warning = opened.warning { logger.warning("\(warning)") }

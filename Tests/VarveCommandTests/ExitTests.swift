@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import VarveHarness
 import VarveHTTPServer
 
 @testable import VarveCommand

@@ -17,7 +17,7 @@ struct BrokerCommand {
         let interruption = Interruption()
         if invocation[Parameters.stopWithInput] { InputEnd.watch(surroundings.input) { interruption.request() } }
         let topic = invocation[Parameters.topic]
-        let broker = try Broker.start(topic: topic)
+        let broker = try Broker.start(topic: topic, from: invocation[Parameters.firstEpoch])
         defer { broker.close() }
         try surroundings.output.line(broker.bootstrapServers)
         await interruption.wait()

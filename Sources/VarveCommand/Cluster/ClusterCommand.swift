@@ -3,6 +3,7 @@
 import Glibc
 import RdKafka
 import VarveClient
+import VarveHarness
 import VarveModel
 import VarveTerminal
 
@@ -198,7 +199,7 @@ struct ClusterCommand {
     }
 
     /// This program, as the system knows it.
-    private static func ownPath() throws(VarveError) -> String {
+    static func ownPath() throws(VarveError) -> String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         guard count > 0 else {

@@ -81,7 +81,7 @@ struct ClusterFiles {
     /// A text in double quotes: whatever is in it, it is one scalar of YAML.
     static func quoted(_ text: String) -> String { Value.text(text).json }
 
-    private static var workingDirectory: String {
+    static var workingDirectory: String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         guard getcwd(&buffer, buffer.count) != nil else { return "." }
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -20,7 +20,7 @@ extension Configuration {
                     keyPath: "http.token",
                     message: "token is missing; a host that is not loopback (\(quoted(http.host))) needs one"))
         }
-        if case .inMemory = log, case .local = storage, !allowEphemeral {
+        if case .inMemory = log, case .local = storage, allowEphemeral != true {
             broken.append(
                 BrokenRule(
                     keyPath: "log.allowEphemeral",

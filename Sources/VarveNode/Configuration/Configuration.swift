@@ -9,8 +9,9 @@ public import VarveTelemetry
 /// One node's configuration; `Configuration()` is all defaults.
 public struct Configuration: Sendable, Equatable {
     public var log: LogConfiguration
-    /// Lets a log that dies with its process stand over storage that does not: every start is then a declared loss.
-    public var allowEphemeral: Bool
+    /// Lets a log that dies with its process stand over storage that does not: every start is then a declared loss. nil: only
+    /// the embedded broker's. `false`: not even that; it is taken for a Kafka that keeps what it was given.
+    public var allowEphemeral: Bool?
     public var storage: StorageConfiguration
     public var indexer: IndexerConfiguration
     public var transactions: TransactionConfiguration
@@ -20,7 +21,7 @@ public struct Configuration: Sendable, Equatable {
     public var logging: LoggingConfiguration
 
     public init(
-        log: LogConfiguration = .inMemory, allowEphemeral: Bool = false, storage: StorageConfiguration = .inMemory,
+        log: LogConfiguration = .inMemory, allowEphemeral: Bool? = nil, storage: StorageConfiguration = .inMemory,
         indexer: IndexerConfiguration = .init(), transactions: TransactionConfiguration = .init(),
         http: HTTPConfiguration = .init(), query: QueryConfiguration = .init(), node: NodeConfiguration = .init(),
         logging: LoggingConfiguration = .init()

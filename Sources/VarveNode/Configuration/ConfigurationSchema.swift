@@ -13,7 +13,7 @@ enum ConfigurationSchema {
         variants: [
             .init(
                 tag: "!InMemory", help: "The default. One node, gone with its process.",
-                fields: [.key("allowEphemeral", \.allowEphemeral, .boolean, ephemeral)],
+                fields: [.optional("allowEphemeral", \.allowEphemeral, .boolean, default: "`false`", ephemeral)],
                 choose: { $0.log = .inMemory },
                 isChosen: { if case .inMemory = $0.log { true } else { false } }),
             .init(
@@ -72,7 +72,11 @@ enum ConfigurationSchema {
                     .key(
                         "allowWeakLog", \.kafkaLog.allowWeakLog, .boolean,
                         "Accept a topic whose settings can lose acknowledged records."),
-                    .key("allowEphemeral", \.allowEphemeral, .boolean, ephemeral),
+                    .optional(
+                        "allowEphemeral", \.allowEphemeral, .boolean, default: "only the embedded broker's",
+                        ephemeral
+                            + " The embedded broker implies it; `false` makes nodes take that broker for a Kafka that keeps "
+                            + "its topics, and refuse when it does not (drills do so)."),
                 ],
                 choose: { $0.log = .kafka(KafkaLogConfiguration(bootstrapServers: "", topic: "")) },
                 isChosen: { if case .kafka = $0.log { true } else { false } }),

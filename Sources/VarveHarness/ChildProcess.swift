@@ -4,16 +4,16 @@
 // that only we hold, so it learns of our end however we ended.
 
 import Dispatch
-import Glibc
+package import Glibc
 import Synchronization
-import VarveModel
+package import VarveModel
 
-final class ChildProcess: Sendable {
-    enum Exit: Sendable, Equatable, CustomStringConvertible {
+package final class ChildProcess: Sendable {
+    package enum Exit: Sendable, Equatable, CustomStringConvertible {
         case code(Int32)
         case signal(Int32)
 
-        var description: String {
+        package var description: String {
             switch self {
             case .code(let code): "exit code \(code)"
             case .signal(let number): "signal \(number)"
@@ -21,7 +21,7 @@ final class ChildProcess: Sendable {
         }
     }
 
-    let id: pid_t
+    package let id: pid_t
     /// Our end of its standard input; closed with this, or before.
     private let lifeline: Mutex<Int32?>
     private struct State {
@@ -31,7 +31,9 @@ final class ChildProcess: Sendable {
     private let state = Mutex(State())
 
     /// Starts `path`; both outputs are appended to the file `output`.
-    init(_ path: String, _ arguments: [String], environment: [String: String], output: String) throws(VarveError) {
+    package init(_ path: String, _ arguments: [String], environment: [String: String], output: String)
+        throws(VarveError)
+    {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw Self.failed("a pipe", errno) }
         // No other child may hold our end. Children are started one after the other.
@@ -78,19 +80,24 @@ final class ChildProcess: Sendable {
     deinit { closeInput() }
 
     /// What it reads ends here.
-    func closeInput() {
+    package func closeInput() {
         if let descriptor = lifeline.withLock({ $0.take() }) { close(descriptor) }
     }
 
     /// Its end, once it is there.
-    var exit: Exit? { state.withLock { $0.exit } }
+    package var exit: Exit? { state.withLock { $0.exit } }
 
-    func send(_ signal: Int32) {
+    package func send(_ signal: Int32) {
         // Under the lock the id is ours: it is reaped under the same lock.
         state.withLock { if $0.exit == nil { kill(id, signal) } }
     }
 
-    func wait() async -> Exit {
+    /// The same to it and everything it started, as long as it lives itself.
+    package func sendToGroup(_ signal: Int32) {
+        state.withLock { if $0.exit == nil { kill(-id, signal) } }
+    }
+
+    package func wait() async -> Exit {
         await withCheckedContinuation { continuation in
             let known = state.withLock { state -> Exit? in
                 if state.exit == nil { state.waiting.append(continuation) }
@@ -101,7 +108,7 @@ final class ChildProcess: Sendable {
     }
 
     /// SIGTERM, and SIGKILL when it has not ended in time.
-    func end(within limit: Duration) async {
+    package func end(within limit: Duration) async {
         send(SIGTERM)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { _ = await self.wait() }
