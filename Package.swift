@@ -199,8 +199,6 @@ let package = Package(
                 "VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry",
                 "VarveTestSupport",
             ]),
-        tests("VarveCommandTests", ["VarveCommand", "VarveClient", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
-            ["VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage", "VarveTelemetry"]),
         tests(
             "VarveCommandTests",
             ["VarveCommand", "VarveClient", "VarveHarness", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
