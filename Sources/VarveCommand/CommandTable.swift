@@ -370,6 +370,24 @@ enum CommandTable {
                     ]),
             ]),
         Command(
+            "quarantine", "Skip a record that ends every process that applies it",
+            discussion: """
+                For a node that says POISON. Without --confirm it shows what the record is, as far as its header tells, and \
+                which nodes stand before it; nothing is changed. With it, the open block is published, ending with the \
+                record: every node skips it in the same way and goes on by itself, and its submission is decided as \
+                aborted, with the code POISON. Refused while a live node could apply the record. A local log is held by its \
+                node: stop that first. docs/runbooks/poison.md says when to use it.
+                """, section: "Operating",
+            parameters: [
+                Parameters.poisonPosition, Parameters.confirm, Parameters.acceptAppliedLoss, Parameters.config,
+                Parameters.json,
+            ],
+            examples: [
+                Example("varve quarantine --position 0-123 --config node.yaml", "what would be skipped"),
+                Example(
+                    "varve quarantine --position 0-123 --confirm DIGEST --config node.yaml", "skip it, on every node"),
+            ]),
+        Command(
             "config", "Look at configuration", section: "Operating",
             commands: [
                 Command(

@@ -118,6 +118,13 @@ enum Parameters {
     static let drop = Option.flag("drop", "Give up what is in no block.")
     static let acceptLoss = Option.optional(
         "accept-loss", .text, "DIGEST", "Digest of the plan that says what is lost: you have read it.")
+    static let poisonPosition = Option.required(
+        "position", .position, "P", "The record, as a node that stands before it says (POISON).")
+    static let confirm = Option.optional(
+        "confirm", .text, "DIGEST",
+        "First 16 digits of the record's SHA-256, as this command shows them: quarantine it.")
+    static let acceptAppliedLoss = Option.flag(
+        "accept-loss", "Also when a node that is gone had applied the record, and may have acknowledged it.")
     static let toTopic = Option.optional("to-topic", .text, "BASE", "The new log's name, without the epoch.")
     static let toCluster = Option.optional(
         "to-cluster", .text, "NAME", "Cluster of the new log: a name in the nodes' section log.clusters.")

@@ -36,7 +36,7 @@ enum Varve {
 
     /// Commands that messages and documents name and that later versions bring: not a misspelling.
     private static let plannedCommands: Set<String> = [
-        "archive", "backup", "bench", "quarantine", "restore", "verify",
+        "archive", "backup", "bench", "restore", "verify",
     ]
 
     private static func run(_ invocation: Invocation, _ surroundings: Surroundings) async throws -> ExitCode {
@@ -65,6 +65,7 @@ enum Varve {
         case ["epoch", "salvage"]: try await EpochCommand(invocation, surroundings).salvage()
         case ["drill", "list"]: try DrillCommand(invocation, surroundings).list()
         case ["drill", "run"]: try await DrillCommand(invocation, surroundings).run()
+        case ["quarantine"]: try await QuarantineCommand(invocation, surroundings).run()
         case ["config", "check"]: try ConfigCommand(invocation, surroundings).check()
         default: preconditionFailure("\(invocation.path) is in the table and not here")
         }

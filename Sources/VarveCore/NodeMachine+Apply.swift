@@ -15,6 +15,13 @@ extension NodeMachine {
             effects.append(.stopped(lacksDeclaredEnd(declaredEnd, found: position)))
             return false
         }
+        if let quarantined, position >= quarantined {
+            guard position == quarantined else {
+                effects.append(.stopped(lacksQuarantined(quarantined, found: position)))
+                return false
+            }
+            return passQuarantined(logged, position, &effects)
+        }
         let content: Record?
         switch Record.decode(logged.bytes, tag: tag) {
         case .record(let record)
@@ -95,7 +102,7 @@ extension NodeMachine {
     }
 
     /// What every record does, ours or not: chains, times, anchors, counts.
-    private mutating func pass(_ logged: LoggedRecord, _ position: Position, payloadBytes: Int) {
+    mutating func pass(_ logged: LoggedRecord, _ position: Position, payloadBytes: Int) {
         let digest = Digest(of: logged.bytes)
         inputChain.extend(position: position, logTime: logged.time, record: digest)
         // An epoch's first record is its own every anchor: offsets of another epoch say nothing here.
@@ -156,7 +163,7 @@ extension NodeMachine {
     }
 
     /// A decision without writes.
-    private mutating func conclude(
+    mutating func conclude(
         _ id: SubmissionID, _ position: Position, _ outcome: Outcome, _ digest: Bytes16?, _ failure: Decision.Failure?,
         _ effects: inout [Effect]
     ) {

@@ -63,6 +63,7 @@ extension NodeMachine {
         hasGenesis = false
         ending = nil
         declaredEnd = nil
+        quarantined = nil
         return []
     }
 

@@ -21,6 +21,8 @@ package struct NodeMachine: Sendable {
     package internal(set) var ending: EpochEnding?
     /// Where the epoch ends by an operator's declaration; nil while nothing is declared, or when a seal ends it.
     var declaredEnd: ParentEnd?
+    /// A record ahead that is not executed, because storage's block says so.
+    package internal(set) var quarantined: Position?
     package internal(set) var settings: Settings
 
     /// The last applied record, and what it left behind; nil before the genesis.
@@ -132,6 +134,8 @@ package struct NodeMachine: Sendable {
         case published(Manifest, Digest)
         /// The record of the next epoch says where this one ended, without a seal.
         case declaredEnd(ParentEnd)
+        /// The block with this number in storage is a quarantine: its last record is not executed.
+        case quarantine(BlockNumber, Position)
         /// The next epoch's record is durable: its log is read from now on.
         case enter(Epoch, GenesisID, ParentEnd)
     }
@@ -184,6 +188,7 @@ package struct NodeMachine: Sendable {
             return effects
         case .published(let manifest, let digest): return adopt(manifest, digest)
         case .declaredEnd(let end): return declare(end)
+        case .quarantine(let number, let position): return quarantine(number, position)
         case .enter(let epoch, let genesis, let end): return enter(epoch, genesis, end)
         }
     }

@@ -61,6 +61,8 @@ package final class AdoptedBlock: Sendable {
 package struct BlockSet: Sendable {
     /// In order of their numbers.
     package private(set) var blocks: [AdoptedBlock] = []
+    /// How many of them end with a record that is skipped.
+    private(set) var quarantined = 0
     /// For each table the keys that were ever erased, with the newest position of that.
     private var erasures: [TableName: [Key: Position]] = [:]
     private let leases = BlockLeases()
@@ -74,6 +76,7 @@ package struct BlockSet: Sendable {
 
     package mutating func append(_ block: AdoptedBlock) {
         blocks.append(block)
+        if block.manifest.cut == .quarantine { quarantined += 1 }
         lease = leases.lease(block.manifest.number)
         for table in block.manifest.tables {
             for erasure in table.erasures { erasures[table.name, default: [:]][erasure.key] = erasure.position }

@@ -40,7 +40,7 @@ extension Indexer {
     /// The log to hand the next batch to, once its epoch is open; nil when the node ends. Crossing waits for what was
     /// handed over before.
     private func openLog() async -> (any Log)? {
-        while !Task.isCancelled && stopped == nil {
+        while !Task.isCancelled && !isOver {
             handing.withLock { $0 = Handing(patience: patience) }
             let (log, isOpen) = present.withLock { ($0.log, $0.isOpen) }
             if isOpen { return log }
@@ -103,7 +103,7 @@ extension Indexer {
     /// An embedded broker forgets what it holds beyond a few megabytes: appends wait until blocks have caught up.
     private func waitForLogRoom() async {
         guard let most = options.unadoptedBytesMax else { return }
-        while !Task.isCancelled && stopped == nil {
+        while !Task.isCancelled && !isOver {
             guard published.withLock({ $0.unadoptedBytes }) > most else { return }
             try? await Task.sleep(for: .milliseconds(5))
         }

@@ -13,7 +13,7 @@ extension Indexer {
     /// Waits for cuts and brings the oldest frozen block into storage, one after the other.
     func flushLoop() async {
         await withTaskCancellationHandler {
-            while !Task.isCancelled && stopped == nil {
+            while !Task.isCancelled && !isOver {
                 let oldest = state.withLock { state in
                     state.machine.frozen.first.map { ($0, state.machine.expectedPrevious) }
                 }
@@ -33,7 +33,7 @@ extension Indexer {
     /// Waits until every frozen block is in storage, for a while.
     func flushWhatIsFrozen() async {
         let deadline = ContinuousClock.now + Self.lastFlushLimit
-        while state.withLock({ !$0.machine.frozen.isEmpty }), stopped == nil, ContinuousClock.now < deadline {
+        while state.withLock({ !$0.machine.frozen.isEmpty }), !isOver, ContinuousClock.now < deadline {
             guard (try? await Task.sleep(for: .milliseconds(5))) != nil else { return }
         }
     }
@@ -45,7 +45,7 @@ extension Indexer {
         while !effects.isEmpty {
             var input: Publication.Input?
             for effect in effects {
-                if Task.isCancelled || stopped != nil { return }
+                if Task.isCancelled || isOver { return }
                 switch effect {
                 case .trouble(let error): noteTrouble(error, block)
                 case .wait(let until):

@@ -16,7 +16,7 @@ extension Indexer {
     private static let reasonInterval = Duration.seconds(10)
 
     func watchIdentity() async {
-        while !Task.isCancelled && stopped == nil {
+        while !Task.isCancelled && !isOver {
             try? await Task.sleep(for: Self.checkInterval)
             if Task.isCancelled { return }
             if let error = await identityError(nil) { stop(placed(error)) }
@@ -26,7 +26,7 @@ extension Indexer {
     func watchEnd() async {
         while !Task.isCancelled {
             let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
-            if stopped == nil, let range = try? await log.range(), self.epoch == epoch {
+            if !isOver, let range = try? await log.range(), self.epoch == epoch {
                 let now = ContinuousClock.now
                 published.withLock { published in
                     published.logEnd = max(published.logEnd, range.upperBound)
@@ -42,7 +42,7 @@ extension Indexer {
     func identityError(_ suspicion: String?) async -> VarveError? {
         if let suspicion { tell(suspicion) }
         let present = present.withLock { $0 }
-        while !Task.isCancelled && stopped == nil {
+        while !Task.isCancelled && !isOver {
             do throws(VarveError) {
                 switch try await comparison(present) {
                 case .same: counters.identityProved.add(1, ordering: .relaxed)

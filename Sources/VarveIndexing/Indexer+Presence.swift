@@ -24,6 +24,7 @@ extension Indexer {
                 if tick >= epochAt {
                     epochAt = tick + beatMs
                     try await checkEpoch()
+                    try await checkQuarantine()
                 }
                 if tick >= lookAt {
                     lookAt = tick + beatMs / 2

@@ -29,6 +29,10 @@ package final class Indexer: Sendable {
         package var logRetentionMs: Int64?
         /// How often the heartbeat is written, and the next epoch looked for; others' are looked at twice as often.
         package var heartbeatMs: Int64 = 10_000
+        /// Where this process says what it is applying; nil when nobody would find it again.
+        package var breadcrumb: (any BreadcrumbKeeper)?
+        /// Planted by tests: told of each record before it is executed.
+        package var beforeApplying: (@Sendable (LogEntry) -> Void)?
         /// Keeps what proves a divergence; returns where.
         package var keepEvidence: @Sendable (DivergenceEvidence) -> String?
         /// Told how long the log took to report on each batch of appends.
@@ -111,6 +115,8 @@ package final class Indexer: Sendable {
     let presenceQueue = DispatchQueue(label: "varve.presence")
     private let fatal = Mutex<VarveError?>(nil)
     let again = Mutex(false)
+    /// What earlier processes' ends say of the records ahead.
+    let caution = Mutex(Caution())
 
     /// - Parameter presence: nil for a node that shares its store with nobody.
     package init(
@@ -139,15 +145,20 @@ package final class Indexer: Sendable {
     /// What ended `run()` by itself: another process has taken this node's id.
     package var endedBy: VarveError? { beginsAgain ? nil : fatal.withLock { $0 } }
     /// Whether `run()` ended because the node has to go through its whole start again: storage has gone on beyond what its
-    /// log can give.
+    /// log can give, or beyond a record that this node cannot apply.
     package var beginsAgain: Bool { again.withLock { $0 } }
+    /// Whether this node goes no further; one that stands before a poison record may.
+    var isOver: Bool { published.withLock { $0.stopped.map { $0.code != .poison } ?? false } }
 
     /// Runs until the task is cancelled. A node that must stop stays here, `stopped`, and answers reads; only one whose id
     /// was taken by another process ends (`endedBy`), and one that can go on by starting anew (`beginsAgain`).
     package func run() async {
         await withTaskGroup(of: VarveError?.self) { group in
-            for loop in [consume, appendLoop, flushLoop, watchIdentity, watchEnd, watchReports, keepHouse, askWhenIdle]
-            {
+            group.addTask {
+                await self.consume()
+                return self.beginsAgain ? VarveError(.notReady, "this node starts anew") : nil
+            }
+            for loop in [appendLoop, flushLoop, watchIdentity, watchEnd, watchReports, keepHouse, askWhenIdle] {
                 group.addTask {
                     await loop()
                     return nil
@@ -198,7 +209,7 @@ package final class Indexer: Sendable {
     /// The node goes no further: whoever waits is told, reads go on at the last applied position.
     func stop(_ error: VarveError) {
         let isFirst = published.withLock { published in
-            guard published.stopped == nil else { return false }
+            guard published.stopped == nil || published.stopped?.code == .poison else { return false }
             published.stopped = error
             return true
         }
@@ -212,9 +223,10 @@ package final class Indexer: Sendable {
 
     private func consume() async {
         do throws(VarveError) {
+            takeCaution()
             // An earlier start may have left the end of this epoch, and nothing more of it to read.
             try declareEnd()
-            while !Task.isCancelled && stopped == nil {
+            while !Task.isCancelled && stopped == nil && !beginsAgain {
                 if let ending = state.withLock({ $0.machine.ending }) { try await cross(ending) }
                 try await consumePresent()
             }
@@ -235,7 +247,7 @@ package final class Indexer: Sendable {
         var watch = WriterWatch()
         let target = await firstEnd(log) ?? start
         if next >= target { markReady() }
-        while !Task.isCancelled && stopped == nil {
+        while !Task.isCancelled && stopped == nil && !beginsAgain {
             do throws(VarveError) {
                 let tail = try await log.tail(from: next)
                 while let batch = try await tail.next() {
@@ -244,7 +256,12 @@ package final class Indexer: Sendable {
                     while from < batch.entries.count {
                         await waitForRoom()
                         if Task.isCancelled || stopped != nil { return await tail.close() }
-                        let end = Self.chunkEnd(batch.entries, from)
+                        if isPoison(batch.entries[from], epoch) {
+                            guard try await stand(before: batch.entries[from], epoch) else {
+                                return await tail.close()
+                            }
+                        }
+                        let end = chunkEnd(batch.entries, from, epoch)
                         let began = ContinuousClock.now
                         next = try await apply(batch.entries[from..<end], epoch, log, &watch) ?? next
                         counters.applied(in: .now - began)
@@ -285,7 +302,7 @@ package final class Indexer: Sendable {
     private static let chunkRecordsMax = 1_000
     private static let chunkBytesMax = 512 * 1024
 
-    private static func chunkEnd(_ entries: [LogEntry], _ from: Int) -> Int {
+    static func chunkEnd(_ entries: [LogEntry], _ from: Int) -> Int {
         var end = from
         var bytes = 0
         while end < entries.count, end - from < chunkRecordsMax, bytes < chunkBytesMax {
@@ -311,7 +328,9 @@ package final class Indexer: Sendable {
             {
                 throw error
             }
-            let effects = try stepAndPublish(.records(epoch, records))
+            let effects = try leavingTrail(rest, epoch) { () throws(VarveError) in
+                try stepAndPublish(.records(epoch, records))
+            }
             // Before anything of it is acknowledged.
             try await judge(state.withLock { watch.compare(with: $0.machine.trail) })
             guard let damaged = handle(effects) else { break }

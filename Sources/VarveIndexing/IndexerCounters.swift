@@ -89,6 +89,8 @@ extension Indexer {
         /// when there is none.
         package var unadoptedSince: Int64?
         package var claims: Publication.Counters
+        /// Records that adopted blocks quarantine.
+        package var quarantined: Int
 
         /// Records of the log that are not yet applied; holes count.
         package var lagRecords: Int64 { max(0, logEnd.value - (applied.map { $0.offset.value + 1 } ?? 0)) }
@@ -136,7 +138,8 @@ extension Indexer {
                 // A block's first record is at most a flush duration older than its last.
                 unadoptedSince: machine.frozen.first.map {
                     $0.draft.effectiveTime - Int64(clamping: machine.settings.flushDurationMs)
-                } ?? machine.open.first?.effectiveTime, claims: counters.publication)
+                } ?? machine.open.first?.effectiveTime, claims: counters.publication,
+                quarantined: state.blocks.quarantined)
         }
     }
 }

@@ -39,15 +39,17 @@ package struct Means: Sendable {
 }
 
 extension Liveness {
-    /// Watches other nodes' heartbeats until each is known to be alive or not; nil when it was interrupted.
+    /// Watches other nodes' heartbeats until each is known to be alive or not, or until one is such that the others do not
+    /// matter; nil when it was interrupted.
     package static func watch(
-        from own: String, _ heartbeats: () throws(VarveError) -> [(node: String, bytes: Bytes)]
+        from own: String, until isEnough: (Peer) -> Bool = { _ in false },
+        _ heartbeats: () throws(VarveError) -> [(node: String, bytes: Bytes)]
     ) async throws(VarveError) -> [Peer]? {
         let start = Means.elapsed
         var liveness = Liveness(own: own)
         while true {
             liveness.observe(try heartbeats(), now: (Means.elapsed - start).milliseconds)
-            if liveness.isDecided { return liveness.peers }
+            if liveness.isDecided || liveness.peers.contains(where: isEnough) { return liveness.peers }
             guard await Means.wait(.milliseconds(500)) else { return nil }
         }
     }

@@ -108,11 +108,16 @@ final class Waiters<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// Resumes everyone who waits now; whoever comes later waits.
     func resolveAll(_ value: Value) { resolve(where: { _ in true }, value) }
 
+    /// Resumes everyone who waits now with nil; whoever comes later waits.
+    func giveUp() { resumeAll(closing: false) }
+
     /// Resumes everyone with nil; whoever comes later does not wait.
-    func close() {
+    func close() { resumeAll(closing: true) }
+
+    private func resumeAll(closing: Bool) {
         var all: [Waiter] = []
         state.withLock { state in
-            state.isClosed = true
+            state.isClosed = state.isClosed || closing
             all = state.byKey.values.flatMap(\.all)
             state.byKey = [:]
         }

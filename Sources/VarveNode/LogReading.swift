@@ -315,7 +315,13 @@ struct LogReading {
             )
         }
         return Finding(
-            .effectChain, .proved, "replayed from \(base): \(Self.blocks(replay.agreed)) agree in effects and counts")
+            .effectChain, .proved,
+            "replayed from \(base): \(Self.blocks(replay.agreed)) agree in effects and counts\(skipped(replay))")
+    }
+
+    private func skipped(_ replay: Replay) -> String {
+        replay.quarantined.isEmpty
+            ? "" : "; quarantined, so skipped: \(replay.quarantined.map { "\($0)" }.joined(separator: ", "))"
     }
 
     private static func blocks(_ numbers: [BlockNumber]) -> String {
@@ -330,6 +336,8 @@ private struct Replay {
     private var blocks: BlockSet
     private let store: BlockStore
     private(set) var agreed: [BlockNumber] = []
+    /// Records that are hashed and not executed.
+    private(set) var quarantined: [Position] = []
     private var isOver = false
 
     enum Step {
@@ -355,6 +363,13 @@ private struct Replay {
     ) throws(VarveError) -> Step {
         guard !isOver else { return .goesOn }
         let logged = NodeMachine.LoggedRecord(offset: entry.offset, time: entry.time, bytes: entry.bytes)
+        if let open = Int(exactly: machine.open.number.value), open < history.count,
+            history[open].manifest.cut == .quarantine, history[open].manifest.last == Position(epoch, entry.offset)
+        {
+            quarantined.append(history[open].manifest.last)
+            _ = try machine.step(
+                .quarantine(machine.open.number, history[open].manifest.last), reading: blocks)
+        }
         for effect in try machine.step(.records(epoch, [logged]), reading: blocks) {
             switch effect {
             case .cut(let block):

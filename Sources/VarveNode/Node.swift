@@ -83,15 +83,16 @@ public final class Node: Sendable {
         let presence = Presence(
             store: opened.store, node: id, version: Self.version, address: address.withLock { $0 },
             wallClockMs: Self.wallClockMs(), configuredEpoch: configuredEpoch)
+        var options = Indexer.Options(
+            frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
+            unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
+            logRetentionMs: opened.log.health.retention?.milliseconds,
+            onAppend: { [histogram = instruments.appendSeconds] in histogram.observe($0) },
+            keepEvidence: { [directory] in EvidenceKeeper.keep($0, in: directory) })
+        options.breadcrumb = breadcrumb(of: opened.machine.database)
+        options.beforeApplying = PlantedPoison.seam
         let indexer = Indexer(
-            opened, presence: presence, isDurableStore: isDurableStore,
-            options: Indexer.Options(
-                frozenBytesMax: UInt64(configuration.indexer.effectiveFrozenBytes),
-                unadoptedBytesMax: isEmbedded ? Self.embeddedUnadoptedBytesMax : nil,
-                logRetentionMs: opened.log.health.retention?.milliseconds,
-                onAppend: { [histogram = instruments.appendSeconds] in histogram.observe($0) },
-                keepEvidence: { [directory] in EvidenceKeeper.keep($0, in: directory) }),
-            logger: logger)
+            opened, presence: presence, isDurableStore: isDurableStore, options: options, logger: logger)
         phase.withLock { $0 = .running(indexer, opened) }
         await indexer.run()
         logger.info("stopped at \(indexer.snapshot.position)")
@@ -100,6 +101,18 @@ public final class Node: Sendable {
             throw error
         }
         return indexer.beginsAgain
+    }
+
+    /// Where this process says what it applies; nil when nothing outlives it, or when there is no room for that.
+    private func breadcrumb(of database: DatabaseID) -> (any BreadcrumbKeeper)? {
+        if case .inMemory = configuration.log { return nil }
+        do throws(IOError) {
+            return try BreadcrumbFile(in: directory, database: database, version: Self.version)
+        } catch {
+            logger.warning(
+                "a record that ends the process would not be found: \(directory)/\(BreadcrumbFile.name): \(error)")
+            return nil
+        }
     }
 
     /// Scratch and evidence of this node alone.

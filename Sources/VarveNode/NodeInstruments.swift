@@ -63,6 +63,9 @@ package struct NodeInstruments: Sendable {
         counter("varve_storage_bytes_written_total", "Bytes of block files this node wrote") { Double($0.bytesWritten) }
         counter("varve_blocks_published_total", "Blocks whose manifest this node put in place") { Double($0.published) }
         counter("varve_blocks_adopted_total", "Blocks this node adopted") { Double($0.adoptedBlocks) }
+        gauge("varve_quarantined_records", "Records that are skipped by every node, by a quarantine in storage") {
+            Double($0.quarantined)
+        }
         counter("varve_foreign_records_total", "Records in the log that are not of this database") {
             Double($0.counters.foreign)
         }

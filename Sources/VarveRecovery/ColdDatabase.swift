@@ -40,9 +40,11 @@ package struct ColdDatabase: Sendable {
         return try await provider.open(record.epoch)
     }
 
-    /// The other nodes, watched until each is known to be alive or not.
-    package func watchPeers() async throws(VarveError) -> [Liveness.Peer] {
-        guard let peers = try await Liveness.watch(from: "", store.heartbeats) else {
+    /// The other nodes, watched until each is known to be alive or not, or until one is such that the others do not matter.
+    package func watchPeers(
+        until isEnough: (Liveness.Peer) -> Bool = { _ in false }
+    ) async throws(VarveError) -> [Liveness.Peer] {
+        guard let peers = try await Liveness.watch(from: "", until: isEnough, store.heartbeats) else {
             throw VarveError(.notReady, "interrupted while nodes were watched. Nothing was changed")
         }
         return peers

@@ -80,6 +80,7 @@ package func runbook(of code: ErrorCode) -> String? {
     case .logMissing: "docs/runbooks/log-lost.md"
     case .logCorrupt: "docs/runbooks/log-corrupt.md"
     case .divergence: "docs/runbooks/divergence.md"
+    case .poison: "docs/runbooks/poison.md"
     case .epochStale, .epochAhead: "docs/runbooks/epoch-mismatch.md"
     default: nil
     }

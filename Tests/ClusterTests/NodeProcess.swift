@@ -7,6 +7,13 @@ import VarveWire
 
 /// The program under test: `VARVE_PROGRAM`, else what `swift build` left beside the tests.
 enum VarveProgram {
+    /// Built beside the tests, for what only a debug build does; nil when it is not there.
+    static let debug: String? = {
+        let path = "\(URL(filePath: #filePath).pathComponents.dropLast(3).joined(separator: "/"))/.build/debug/varve"
+        let plain = path.hasPrefix("//") ? String(path.dropFirst()) : path
+        return FileManager.default.isExecutableFile(atPath: plain) ? plain : nil
+    }()
+
     static let path: String = {
         if let named = ProcessInfo.processInfo.environment["VARVE_PROGRAM"], !named.isEmpty { return named }
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -47,9 +54,16 @@ final class NodeProcess: Sendable {
     let directory: String
     let configuration: String
     private let process = Mutex<Process?>(nil)
+    private let program: String
+    private let environment: [String: String]
 
     /// Writes the node's configuration: `sections` are the YAML lines of `log` and what else it needs.
-    init(_ name: String, in directory: String, _ sections: String, http: String? = nil) throws {
+    init(
+        _ name: String, in directory: String, _ sections: String, http: String? = nil,
+        program: String = VarveProgram.path, environment: [String: String] = [:]
+    ) throws {
+        self.program = program
+        self.environment = environment
         self.name = name
         self.directory = directory
         configuration = "\(directory)/\(name).yaml"
@@ -68,7 +82,10 @@ final class NodeProcess: Sendable {
 
     func start() throws {
         let process = Process()
-        process.executableURL = URL(filePath: VarveProgram.path)
+        process.executableURL = URL(filePath: program)
+        if !environment.isEmpty {
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        }
         process.arguments = ["node", "--config", configuration]
         let output = "\(directory)/\(name).log"
         if !FileManager.default.fileExists(atPath: output) {
@@ -112,6 +129,8 @@ final class NodeProcess: Sendable {
         }
         throw NodeFailure("\(name) does not listen after a minute:\n\(log.suffix(2_000))")
     }
+
+    var isRunning: Bool { process.withLock { $0?.isRunning == true } }
 
     /// SIGKILL: nothing is written or closed any more.
     func kill() { end(SIGKILL) }

@@ -123,6 +123,8 @@ extension LogCommand {
 struct LogTagging: Sendable {
     var tag: LogTag?
     var genesis: GenesisID?
+    /// Records that every node skips, by the block that says so. What is in them is not looked at.
+    var quarantined: [Position: BlockNumber] = [:]
 
     /// As storage recorded it; else as the first record says, when that is a genesis; else nothing is told apart.
     static func find(_ configuration: Configuration, _ log: any Log, _ epoch: Epoch) async throws -> LogTagging {
@@ -130,7 +132,12 @@ struct LogTagging: Sendable {
             let format = try? store.readFormat(), let record = try? store.epochRecord(epoch)?.record,
             let genesis = record.log.genesis
         {
-            return LogTagging(tag: LogTag(database: format.database, genesis: genesis), genesis: genesis)
+            var found = LogTagging(tag: LogTag(database: format.database, genesis: genesis), genesis: genesis)
+            let manifests = try? store.manifests(of: store.epochRecords(), database: format.database)
+            for block in manifests?.map(\.manifest) ?? [] where block.cut == .quarantine {
+                found.quarantined[block.last] = block.number
+            }
+            return found
         }
         let start = try await log.range().lowerBound
         guard let entry = try await log.read(at: start),

@@ -46,7 +46,11 @@ struct RecordFacts {
         case .record(let record):
             kind = RecordKind(record.header.type)
             header = record.header
-            describe(record.payload)
+            if let block = own.quarantined[position] {
+                content = "quarantined by block \(block): skipped by every node"
+            } else {
+                describe(record.payload)
+            }
         case .foreign(let reason): (kind, content) = (.foreign, reason)
         case .damaged(let reason): (kind, content) = (.damaged, reason)
         case .unsupported(let reason, _): (kind, content) = (.unsupported, reason)

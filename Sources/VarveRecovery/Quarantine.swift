@@ -1,0 +1,232 @@
+/// Takes a record that ends every process out of the database's history: publishes the open block, ending with it.
+///
+/// The manifest's name is the arbiter: a node that could apply the record publishes an ordinary block under it, an operator
+/// this one, and of the two only one can be there. Nothing of the record but its header is looked at. Nodes may run
+/// meanwhile; only where they hold the log for themselves (a local log) must they be down.
+
+package import VarveCore
+internal import VarveIndexing
+internal import VarveLog
+package import VarveModel
+internal import VarveStorage
+
+package struct Quarantine: Sendable {
+    /// What was found, and what would be published.
+    package struct Finding: Sendable {
+        package var position: Position
+        package var time: Int64
+        package var type: RecordType
+        package var id: Bytes16
+        package var bytes: Int
+        package var digest: Digest
+        /// Nodes that stand before the record.
+        package var witnesses: [String]
+        /// Nodes, none of them alive, that had applied it: what they acknowledged of it is given up.
+        package var beyond: [String]
+        package var block: BlockNumber
+        let frozen: FrozenBlock
+        let previous: Digest
+
+        /// What an operator repeats to say that this very record is meant.
+        package var confirmation: String { String(digest.description.prefix(16)) }
+    }
+
+    private let cold: ColdDatabase
+    private let epoch: Epoch
+
+    package init(_ cold: ColdDatabase) {
+        self.cold = cold
+        epoch = cold.current.epoch
+    }
+
+    // MARK: Looking
+
+    /// Throws why the record at `position` may not be quarantined; nothing is changed here.
+    package func look(at position: Position) async throws(VarveError) -> Finding {
+        try checkBlocks(position)
+        guard let log = try await cold.open(cold.current) else { throw StartUp.missing(cold.current) }
+        do throws(VarveError) {
+            let finding = try await look(at: position, in: log)
+            await log.close()
+            return finding
+        } catch {
+            await log.close()
+            throw error
+        }
+    }
+
+    /// What storage says already.
+    private func checkBlocks(_ position: Position) throws(VarveError) {
+        if let stored = cold.loading.history.last(where: { $0.manifest.first <= position })?.manifest,
+            position <= stored.last
+        {
+            throw refusal(
+                stored.cut == .quarantine && stored.last == position
+                    ? "the record at \(position) is quarantined already, by block \(stored.number)"
+                    : "the record at \(position) is applied: block \(stored.number) holds it",
+                next: "varve blocks show \(stored.number) --config node.yaml")
+        }
+        guard position.epoch == epoch, cold.loading.current == cold.current else {
+            throw refusal(
+                "the record at \(position) is not ahead of the nodes: they are in epoch \(epoch)",
+                next: "varve epoch status --config node.yaml")
+        }
+    }
+
+    private func look(at position: Position, in log: any Log) async throws(VarveError) -> Finding {
+        let proof = try await LogProof(
+            log, cold.current, database: cold.database, newest: cold.loading.newest
+        ).prove(mayAppend: false)
+        guard try await log.range().contains(position.offset), let entry = try await log.read(at: position.offset),
+            entry.offset == position.offset
+        else {
+            throw refusal(
+                "the log holds no record at \(position)", next: "varve status: the node says the position itself")
+        }
+        let header = try header(of: entry, at: position)
+        let (witnesses, beyond) = try await peers(before: position, in: log)
+        let loaded = try cold.loading.load(settings: Settings(), genesis: proof.genesis)
+        var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
+        try await log.forEachBatch(from: proof.next, to: position.offset) { (entries) throws(VarveError) in
+            try replay.apply(entries)
+        }
+        if let block = replay.machine.frozen.first {
+            throw VarveError(
+                .planStale,
+                "block \(block.number) ends before the record at \(position), at \(block.draft.last), and is not in storage "
+                    + "yet. Nothing was changed",
+                next: "wait until a node has published it (varve blocks list), or start one; then ask again")
+        }
+        for witness in witnesses { try compare(witness, with: replay.machine, position) }
+        let frozen = try frozen(&replay, entry, position)
+        return Finding(
+            position: position, time: entry.time, type: header.type, id: header.id, bytes: entry.bytes.count,
+            digest: Digest(of: entry.bytes), witnesses: witnesses.map(\.node), beyond: beyond, block: frozen.number,
+            frozen: frozen, previous: replay.machine.expectedPrevious)
+    }
+
+    private func header(of entry: LogEntry, at position: Position) throws(VarveError) -> RecordHeader {
+        let tag = LogTag(database: cold.database, genesis: cold.current.log.genesis ?? .zero)
+        switch Record.decode(entry.bytes, tag: tag) {
+        case .record(let record) where record.header.type != .genesis: return record.header
+        case .record: throw refusal("the record at \(position) is a genesis, without which there is no epoch")
+        case .foreign: throw refusal("the record at \(position) is foreign: nobody executes it")
+        case .damaged(let reason):
+            throw VarveError(
+                .logCorrupt,
+                "the record at \(position) is damaged, so it is not what was submitted: \(reason). Nothing was changed. "
+                    + "See docs/runbooks/log-corrupt.md",
+                next: "varve log show --from \(position) --config node.yaml")
+        case .unsupported(let reason, _):
+            throw refusal(
+                "the record at \(position) is of a later version (\(reason)): it can be applied",
+                next: "install a newer version of varve")
+        }
+    }
+
+    /// Who stands before the record, and who is behind it.
+    private func peers(
+        before position: Position, in log: any Log
+    ) async throws(VarveError) -> (witnesses: [Heartbeat], beyond: [String]) {
+        var witnesses: [Heartbeat] = []
+        var beyond: [String] = []
+        for file in try cold.store.heartbeats() {
+            guard let heartbeat = try? Heartbeat.decode(file.bytes), heartbeat.epoch == epoch,
+                let applied = heartbeat.applied
+            else { continue }
+            if applied >= position {
+                beyond.append(heartbeat.node)
+            } else if heartbeat.trouble == ErrorCode.poison.rawValue, applied.epoch == epoch,
+                try await log.read(at: applied.offset.next)?.offset == position.offset
+            {
+                witnesses.append(heartbeat)
+            }
+        }
+        guard !witnesses.isEmpty else {
+            throw refusal(
+                "no node says that the record at \(position) ends it (POISON): it is not known to be poison",
+                next: "varve status; a node that crashes says the position once it has crashed twice on one record")
+        }
+        guard !beyond.isEmpty else { return (witnesses, []) }
+        // One that lives is enough to know.
+        let alive = try await cold.watchPeers { $0.verdict == .live && beyond.contains($0.node) }
+            .filter { $0.verdict == .live && beyond.contains($0.node) }.map(\.node)
+        guard alive.isEmpty else {
+            throw refusal(
+                "\(alive.joined(separator: ", ")) applied the record at \(position) and \(alive.count == 1 ? "is" : "are") "
+                    + "alive: what is wrong is with the other nodes, which go on behind the block once it is published",
+                next: "varve blocks flush --url, of a node that applied it")
+        }
+        return (witnesses, beyond)
+    }
+
+    /// What this process computed of everything before the record is what the node did.
+    private func compare(
+        _ witness: Heartbeat, with machine: NodeMachine, _ position: Position
+    ) throws(VarveError) {
+        guard witness.applied == machine.applied else {
+            throw refusal("node \(witness.node) stands at \(witness.applied ?? .zero), not before \(position)")
+        }
+        guard witness.inputChain == machine.inputChain.value else {
+            throw VarveError(
+                .logDiverged,
+                "node \(witness.node) read another log up to \(machine.applied ?? .zero) (H \(witness.inputChain.shortHex), "
+                    + "here \(machine.inputChain.value.shortHex)). Nothing was changed. See docs/runbooks/log-diverged.md",
+                next: "varve log verify --config node.yaml")
+        }
+        guard witness.effectChain == machine.effectChain.value else {
+            throw VarveError(
+                .divergence,
+                "node \(witness.node) computed other effects up to \(machine.applied ?? .zero) (E \(witness.effectChain), "
+                    + "here \(machine.effectChain.value)). Nothing was changed. See docs/runbooks/divergence.md",
+                next: "varve status: which node differs?")
+        }
+    }
+
+    private func frozen(
+        _ replay: inout Replay, _ entry: LogEntry, _ position: Position
+    ) throws(VarveError) -> FrozenBlock {
+        _ = try replay.machine.step(
+            .quarantine(replay.machine.open.number, position), reading: replay.blocks)
+        _ = try replay.apply([entry])
+        guard let block = replay.machine.frozen.first, block.draft.cut == .quarantine else {
+            throw VarveError(.internal, "the record at \(position) ended no block. Nothing was changed")
+        }
+        return block
+    }
+
+    // MARK: Publishing
+
+    /// Returns once the block is durable. Throws `PLAN_STALE` when a node was faster: then its block stands.
+    package func publish(_ finding: Finding) throws(VarveError) -> Manifest {
+        if let next = epoch.next, try cold.store.epochRecord(next) != nil {
+            throw stale("epoch \(epoch) has ended meanwhile", finding)
+        }
+        guard try cold.store.manifest(epoch, finding.block) == nil else {
+            throw stale("block \(finding.block) was published meanwhile", finding)
+        }
+        var files: [TableName: [Manifest.File]] = [:]
+        for table in finding.frozen.draft.tables {
+            let rows = finding.frozen.rows(of: table.name)
+            guard !rows.isEmpty else { continue }
+            let encoded = try BlockFileWriter.encode(table: table.name, block: finding.block, rows: rows)
+            try cold.store.publishFile(encoded)
+            files[table.name] = [encoded.file]
+        }
+        let manifest = finding.frozen.manifest(previous: finding.previous, files: files)
+        if case .different = try cold.store.publishManifest(manifest) {
+            throw stale("block \(finding.block) was published meanwhile", finding)
+        }
+        return manifest
+    }
+
+    private func stale(_ what: String, _ finding: Finding) -> VarveError {
+        VarveError(
+            .planStale, "\(what); the record at \(finding.position) is not quarantined. Nothing was changed",
+            next: "varve blocks show \(finding.block) --config node.yaml")
+    }
+
+    private func refusal(_ what: String, next: String? = nil) -> VarveError {
+        VarveError(.badRequest, "\(what). Nothing was changed", next: next)
+    }
+}

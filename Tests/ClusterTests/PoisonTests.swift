@@ -1,0 +1,190 @@
+import Foundation
+import RdKafka
+import Testing
+import VarveClient
+import VarveModel
+import VarveTestSupport
+import VarveWire
+
+/// A record that ends every process that applies it, three nodes that are started again and again, and an operator.
+///
+/// The record is planted: a debug build of the program dies over the submission that its environment names.
+@Suite(.serialized) struct PoisonTests {
+    static let program: String? = {
+        if VarveProgram.debug == nil { TestReport.note("poison", "skipped: there is no debug build of varve") }
+        return VarveProgram.debug
+    }()
+
+    private static let poison = SubmissionID(hex: "00000000000000000000000000000bad")!
+    private static let other = SubmissionID(hex: "0000000000000000000000000000b0b0")!
+
+    private static func nodes(in directory: String, _ broker: EmbeddedBroker) throws -> [NodeProcess] {
+        let topic = "poison"
+        for epoch in 0..<2 { try broker.createTopic("\(topic)-e\(epoch)") }
+        let sections = """
+            log: !Kafka { bootstrapServers: "\(broker.bootstrapServers)", topic: \(topic) }
+            storage: !Local { path: \(directory)/storage }
+            """
+        return try (1...3).map {
+            try NodeProcess(
+                "n\($0)", in: directory, sections, program: program ?? "varve",
+                environment: ["VARVE_PLANTED_POISON": "\(poison)"])
+        }
+    }
+
+    /// Starts a node again whenever it ends, until it says that it stands before a poison record. Returns how often.
+    private static func superviseUntilPoison(_ node: NodeProcess) async throws -> Int {
+        let client = try Client(ClientOptions(urls: [node.url], patience: .zero))
+        var starts = 0
+        for _ in 0..<1_200 {
+            if !node.isRunning {
+                starts += 1
+                try node.start()
+            }
+            if (try? await client.status())?.error?.error.code == .poison { return starts }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw NodeFailure("\(node.name) does not say POISON within a minute:\n\(node.log.suffix(2_000))")
+    }
+
+    private func put(_ id: String, _ client: Client, as submission: SubmissionID? = nil) async throws {
+        var transaction = Transaction()
+        try transaction.put(into: "t", ["_id": .text(id)])
+        _ = try await client.submit(transaction, id: submission)
+    }
+
+    private func ids(_ node: NodeProcess) async throws -> String {
+        try runProgram(["sql", "SELECT _id FROM t ORDER BY _id", "--format", "ndjson", "--url", node.url]).text
+    }
+
+    @Test(.enabled(if: program != nil, "there is no debug build of varve"))
+    func aPoisonRecordIsFoundQuarantinedAndSkippedByAllNodesAlike() async throws {
+        let broker = try EmbeddedBroker()
+        defer { broker.close() }
+        try await withScratch { directory in
+            let nodes = try Self.nodes(in: directory, broker)
+            for node in nodes { try await node.startAndWait() }
+            let client = try Client(ClientOptions(urls: [nodes[0].url], patience: .zero))
+            try await put("a", client)
+            _ = try await client.flush()
+            try await put("b", client)
+            // Its node dies before it can answer, and so do the others.
+            await #expect(throws: (any Error).self) { try await put("c", client, as: Self.poison) }
+            for node in nodes { #expect(node.waitForEnd() != 0) }
+            var position: Position?
+            for node in nodes {
+                let starts = try await Self.superviseUntilPoison(node)
+                #expect(starts <= 2, "a record alone in its batch is poison at the second end, not a loop")
+                let error = try #require(try await node.client.status().error?.error)
+                #expect(error.message.contains("\(Self.poison)"))
+                position = try #require(
+                    error.next?.split(separator: " ").compactMap { Position(String($0)) }.first)
+                // It serves what was before.
+                #expect(try await ids(node).contains("\"b\"") == true)
+            }
+            let at = try #require(position)
+            await #expect(throws: VarveError.self) { try await put("d", client) }
+
+            try expectRefusals(nodes[0], at)
+            try quarantine(nodes[0], at)
+            // All go on by themselves, and what is written now comes behind.
+            for node in nodes { try await node.waitUntilReady() }
+            try await put("e", client)
+            try await expectAgreement(nodes)
+            let decision = try #require(try await nodes[1].client.transaction(Self.poison)?.decided)
+            #expect(decision.outcome == .aborted && decision.failure?.code == .poison)
+            #expect(decision.position == at)
+            let again = try runProgram([
+                "quarantine", "--position", "\(at)", "--config", nodes[0].configuration,
+            ])
+            #expect(again.status == 1 && again.text.contains("quarantined already"))
+
+            // From storage alone, and one with an empty directory of its own.
+            _ = try await client.flush()
+            for node in nodes[1...] { node.stop() }
+            try FileManager.default.removeItem(atPath: "\(directory)/n3")
+            for node in nodes[1...] { try await node.startAndWait() }
+            try await expectAgreement(nodes)
+            let log = try runProgram(["log", "verify", "--config", nodes[2].configuration])
+            #expect(log.status == 0 && log.text.contains("quarantined, so skipped: \(at)"), "\(log.text)")
+            let shown = try runProgram([
+                "log", "show", "--from", "\(at)", "--limit", "1", "--config", nodes[0].configuration,
+            ])
+            #expect(shown.text.contains("quarantined by block 1"), "\(shown.text)")
+            #expect(try runProgram(["blocks", "verify", "--config", nodes[0].configuration]).status == 0)
+            #expect(try runProgram(["blocks", "list", "--url", nodes[0].url]).text.contains("quarantine"))
+            for node in nodes { #expect(node.stop() == 0, "\(node.name): \(node.log.suffix(2_000))") }
+        }
+    }
+
+    private func expectRefusals(_ node: NodeProcess, _ position: Position) throws {
+        let before = try storage(node)
+        for (arguments, why) in [
+            (["--position", "0-0"], "block 0 holds it"), (["--position", "0-4000"], "holds no record"),
+            (["--position", "\(position)", "--confirm", "0123456789abcdef"], "PLAN_STALE"),
+        ] {
+            let (status, text) = try runProgram(["quarantine", "--config", node.configuration] + arguments)
+            #expect(status == 1 && text.contains(why) && text.contains("Nothing was changed"), "\(arguments): \(text)")
+        }
+        #expect(try storage(node) == before)
+    }
+
+    private func quarantine(_ node: NodeProcess, _ position: Position) throws {
+        let looked = try runProgram([
+            "quarantine", "--position", "\(position)", "--config", node.configuration, "--json",
+        ])
+        #expect(looked.status == 0, "\(looked.text)")
+        let json = try parseJSON(String(looked.text.split(separator: "\n").last ?? ""))
+        #expect(json["id"] == .text("\(Self.poison)") && json["published"] == .bool(false))
+        #expect(json["standingBefore"] == .array([.text("n1"), .text("n2"), .text("n3")]))
+        let digest = try #require(json["confirm"]?.asText)
+        let done = try runProgram([
+            "quarantine", "--position", "\(position)", "--config", node.configuration, "--confirm", digest,
+        ])
+        #expect(done.status == 0 && done.text.contains("every node skips it"), "\(done.text)")
+    }
+
+    private func expectAgreement(_ nodes: [NodeProcess]) async throws {
+        let answers = try await settled(nodes)
+        #expect(Set(answers.map { $0.applied?.inputChain }).count == 1)
+        #expect(Set(answers.map { $0.applied?.effectChain }).count == 1)
+        for node in nodes {
+            #expect(try await ids(node) == "{\"_id\":\"a\"}\n{\"_id\":\"b\"}\n{\"_id\":\"e\"}\n", "\(node.name)")
+        }
+    }
+
+    /// Names of everything in storage but what nodes say of themselves.
+    private func storage(_ node: NodeProcess) throws -> [String] {
+        let root = "\(node.directory)/storage"
+        return try FileManager.default.subpathsOfDirectory(atPath: root)
+            .filter { !$0.hasPrefix("nodes") && !$0.hasPrefix("tmp") }.sorted()
+    }
+
+    /// The same record, but one node can apply it: the others take its block.
+    @Test(.enabled(if: program != nil, "there is no debug build of varve"))
+    func whatOneNodeCanApplyTheOthersTakeFromItsBlock() async throws {
+        let broker = try EmbeddedBroker()
+        defer { broker.close() }
+        try await withScratch { directory in
+            let nodes = try Self.nodes(in: directory, broker)
+            for node in nodes { try await node.startAndWait() }
+            let client = try nodes[0].client
+            try await put("a", client)
+            for node in nodes[1...] { node.stop() }
+            await #expect(throws: (any Error).self) { try await put("c", client, as: Self.poison) }
+            _ = nodes[0].waitForEnd()
+            _ = try await Self.superviseUntilPoison(nodes[0])
+            // Another version, say: without what ends the others.
+            let sound = try NodeProcess(
+                "sound", in: directory,
+                String(contentsOfFile: nodes[0].configuration, encoding: .utf8)
+                    .split(separator: "\n").prefix(2).joined(separator: "\n"))
+            try await sound.startAndWait()
+            _ = try await sound.client.flush()
+            try await nodes[0].waitUntilReady()
+            #expect(try await ids(nodes[0]).contains("\"c\""))
+            _ = try await settled([nodes[0], sound])
+            for node in [nodes[0], sound] { #expect(node.stop() == 0) }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import Testing
+import VarveCore
+import VarveLog
+import VarveModel
+import VarveRecovery
+import VarveStorage
+
+@testable import VarveNode
+
+/// A node on a local log whose earlier processes left a breadcrumb; a record that ends processes for real is in
+/// Tests/ClusterTests/PoisonTests.swift.
+@Suite struct QuarantineTests {
+    private struct Poisoned {
+        let scene: Scene
+        let id: SubmissionID
+        let position: Position
+
+        var configuration: Configuration {
+            var configuration = scene.configuration()
+            configuration.node.directory = "\(scene.path)/node"
+            return configuration
+        }
+
+        func withNode(_ body: (Node) async throws -> Void) async throws {
+            let node = try Node(configuration)
+            node.runInBackground()
+            do {
+                try await body(node)
+            } catch {
+                await node.stop()
+                throw error
+            }
+            await node.stop()
+        }
+
+        func look(at position: Position? = nil) async throws -> Quarantine.Finding {
+            try await Quarantine(scene.cold()).look(at: position ?? self.position)
+        }
+
+        func refusal(at position: Position? = nil) async throws -> VarveError? {
+            do {
+                _ = try await look(at: position)
+                return nil
+            } catch let error as VarveError {
+                return error
+            }
+        }
+
+        /// As if the process had ended twice while it applied the record.
+        func leaveBreadcrumb() throws {
+            let file = try BreadcrumbFile(
+                in: "\(scene.path)/node", database: scene.cold().database, version: Node.version)
+            file.suspect(Breadcrumb.Suspect(position, crashes: 2))
+        }
+    }
+
+    private static func with(_ body: (Poisoned) async throws -> Void) async throws {
+        try await Scene.with { scene in
+            let id = try await scene.fill()
+            var position: Position?
+            try await scene.withNode { (node: Node) async throws in
+                position = try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id).position
+                try await node.submit(.put(into: "t", ["_id": "d", "n": 4]))
+            }
+            let poisoned = Poisoned(scene: scene, id: id, position: try #require(position))
+            try poisoned.leaveBreadcrumb()
+            try await body(poisoned)
+        }
+    }
+
+    private func until(_ condition: () async throws -> Bool) async throws {
+        for _ in 0..<6_000 {
+            if try await condition() { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record("waited for a minute")
+    }
+
+    @Test func aNodeStandsBeforeThePoisonAndAnswersReads() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in
+                try await until { node.status().error?.code == .poison }
+                let error = try #require(node.status().error)
+                #expect(error.message.contains("\(poisoned.position)"))
+                #expect(error.message.contains("\(poisoned.id)"))
+                #expect(error.next?.contains("varve quarantine --position \(poisoned.position)") == true)
+                #expect(node.status().state == .stopped)
+                #expect(try await node.document("t", "b") != nil)
+                #expect(try await node.document("t", "c") == nil)
+                await #expect(throws: VarveError.self) { try await node.submit(.put(into: "t", ["_id": "e"])) }
+            }
+        }
+    }
+
+    @Test func quarantinedItIsSkippedAndEverythingBehindItIsThere() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let finding = try await poisoned.look()
+            #expect(finding.id == poisoned.id && finding.type == .transaction)
+            #expect(finding.block == BlockNumber(1) && finding.beyond.isEmpty && finding.witnesses.count == 1)
+            let manifest = try Quarantine(poisoned.scene.cold()).publish(finding)
+            #expect(manifest.cut == .quarantine && manifest.last == poisoned.position)
+            try await poisoned.withNode { node in
+                try await node.waitUntilReady()
+                #expect(try await node.document("t", "b") != nil)
+                #expect(try await node.document("t", "c") == nil)
+                #expect(try await node.document("t", "d") != nil)
+                let decision = try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: poisoned.id)
+                #expect(decision.outcome == .aborted && decision.failure?.code == .poison)
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            let log = try await LocalLogProvider(path: poisoned.scene.log).open(.first)
+            let verified = try await LogVerification(log, epoch: .first, store: poisoned.scene.cold().store).run()
+            await log.close()
+            #expect(verified.verdict == .proved)
+            let effects = try #require(verified.findings.first { $0.subject == .effectChain })
+            #expect(effects.reason.contains("quarantined, so skipped: \(poisoned.position)"))
+        }
+    }
+
+    @Test func aWrongPositionIsRefusedAndNothingChanges() async throws {
+        try await Self.with { poisoned in
+            // Nobody says yet that it is poison.
+            #expect(try await poisoned.refusal()?.message.contains("not known to be poison") == true)
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let names = try poisoned.scene.cold().store.objects.list("blocks/e0000/")
+            for (position, why) in [
+                (Position(.first, Offset(1)), "block 0 holds it"), (Position(.first, Offset(999)), "holds no record"),
+                (Position(Epoch(1)!, Offset(0)), "they are in epoch 0"),
+                (Position(.first, poisoned.position.offset.next), "not known to be poison"),
+            ] {
+                let error = try #require(try await poisoned.refusal(at: position))
+                #expect(error.code == .badRequest && error.message.contains(why), "\(position): \(error)")
+                #expect(error.message.contains("Nothing was changed"))
+            }
+            #expect(try poisoned.scene.cold().store.objects.list("blocks/e0000/") == names)
+        }
+    }
+
+    @Test func twiceIsRefused() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let finding = try await poisoned.look()
+            _ = try Quarantine(poisoned.scene.cold()).publish(finding)
+            #expect(try await poisoned.refusal()?.message.contains("quarantined already, by block 1") == true)
+            // Somebody else who had looked at the same time.
+            let error = #expect(throws: VarveError.self) { try Quarantine(poisoned.scene.cold()).publish(finding) }
+            #expect(error?.code == .planStale)
+        }
+    }
+
+    @Test func aBlockThatWasPublishedMeanwhileStands() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let finding = try await poisoned.look()
+            // A node that can apply it: another directory, so no breadcrumb.
+            try await poisoned.scene.withNode { _ = try await $0.flush(awaitAdoption: true, timeout: .seconds(10)) }
+            let error = #expect(throws: VarveError.self) { try Quarantine(poisoned.scene.cold()).publish(finding) }
+            #expect(error?.code == .planStale && error?.message.contains("not quarantined") == true)
+            #expect(try await poisoned.refusal()?.message.contains("is applied: block 1 holds it") == true)
+            // The node that could not goes on behind that block.
+            try await poisoned.withNode { node in
+                try await node.waitUntilReady()
+                #expect(try await node.document("t", "c") != nil)
+            }
+        }
+    }
+
+    @Test func aNodeThatIsGoneAndHadAppliedItIsNamed() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            var other = Heartbeat(node: "other", processStart: 7)
+            other.applied = poisoned.position
+            other.stopped = poisoned.position
+            try poisoned.scene.cold().store.objects.overwrite("nodes/other.cbor", other.encoded())
+            #expect(try await poisoned.look().beyond == ["other"])
+            // Not gone after all: it writes on.
+            other.stopped = nil
+            let store = try poisoned.scene.cold().store
+            let alive = Task { [other] in
+                var other = other
+                while !Task.isCancelled {
+                    other.counter += 1
+                    try store.objects.overwrite("nodes/other.cbor", other.encoded())
+                    try? await Task.sleep(for: .milliseconds(100))
+                }
+            }
+            defer { alive.cancel() }
+            #expect(try await poisoned.refusal()?.message.contains("other applied the record") == true)
+        }
+    }
+}
