@@ -130,10 +130,13 @@ package struct Quarantine: Sendable {
     ) async throws(VarveError) -> (witnesses: [Heartbeat], beyond: [String]) {
         var witnesses: [Heartbeat] = []
         var beyond: [String] = []
-        for file in try cold.store.heartbeats() {
-            guard let heartbeat = try? Heartbeat.decode(file.bytes), heartbeat.epoch == epoch,
-                let applied = heartbeat.applied
-            else { continue }
+        for (node, heartbeat) in try await heartbeats() {
+            guard let heartbeat else {
+                // Of a later version, or damaged: what it had applied is not known.
+                beyond.append(node)
+                continue
+            }
+            guard heartbeat.epoch == epoch, let applied = heartbeat.applied else { continue }
             if applied >= position {
                 beyond.append(heartbeat.node)
             } else if heartbeat.trouble == ErrorCode.poison.rawValue, applied.epoch == epoch,
@@ -158,6 +161,17 @@ package struct Quarantine: Sendable {
                 next: "varve blocks flush --url, of a node that applied it")
         }
         return (witnesses, beyond)
+    }
+
+    /// Every node's file; nil where it cannot be read. One that is being overwritten is read again.
+    private func heartbeats() async throws(VarveError) -> [(node: String, Heartbeat?)] {
+        var found: [(node: String, Heartbeat?)] = []
+        for attempt in 1...5 {
+            found = try cold.store.heartbeats().map { ($0.node, try? Heartbeat.decode($0.bytes)) }
+            if attempt == 5 || found.allSatisfy({ $0.1 != nil }) { break }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        return found
     }
 
     /// What this process computed of everything before the record is what the node did.

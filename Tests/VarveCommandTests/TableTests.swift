@@ -45,7 +45,8 @@ import VarveTerminal
             let required = command.parameters.filter { $0.form == .option && $0.arity == .required }
             let numbers = arguments.map { $0 == "number" ? "0" : "/no/such/\($0)" }
             let ran = try await varve(
-                path + numbers + required.flatMap { ["--\($0.name)", "/no/such/file"] },
+                path + numbers
+                    + required.flatMap { ["--\($0.name)", $0.name == "position" ? "0-1" : "/no/such/file"] },
                 environment: ["VARVE_URL": "http://127.0.0.1:1"])
             #expect(ran.code != 0 || path == ["sql"] || path == ["drill", "list"])
             #expect(ran.errors.split(separator: "\n").count <= 2)

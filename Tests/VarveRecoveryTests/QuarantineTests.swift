@@ -170,6 +170,9 @@ import VarveStorage
     @Test func aNodeThatIsGoneAndHadAppliedItIsNamed() async throws {
         try await Self.with { poisoned in
             try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            // One that cannot be read may have been anywhere.
+            try poisoned.scene.cold().store.objects.overwrite("nodes/other.cbor", Bytes([1, 2, 3]))
+            #expect(try await poisoned.look().beyond == ["other"])
             var other = Heartbeat(node: "other", processStart: 7)
             other.applied = poisoned.position
             other.stopped = poisoned.position
@@ -187,6 +190,10 @@ import VarveStorage
                 }
             }
             defer { alive.cancel() }
+            try await until {
+                let bytes = try store.objects.get("nodes/other.cbor") ?? Bytes()
+                return (try? Heartbeat.decode(bytes))?.counter ?? 0 > 1
+            }
             #expect(try await poisoned.refusal()?.message.contains("other applied the record") == true)
         }
     }
