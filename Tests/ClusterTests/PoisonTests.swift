@@ -172,7 +172,7 @@ import VarveWire
             try await put("a", client)
             for node in nodes[1...] { node.stop() }
             await #expect(throws: (any Error).self) { try await put("c", client, as: Self.poison) }
-            _ = nodes[0].waitForEnd();
+            _ = nodes[0].waitForEnd()
             _ = try await Self.superviseUntilPoison(nodes[0])
 
             // Another version, say: without what ends the others.
@@ -180,8 +180,8 @@ import VarveWire
                 "sound", in: directory,
                 String(contentsOfFile: nodes[0].configuration, encoding: .utf8)
                     .split(separator: "\n").prefix(2).joined(separator: "\n"))
-            try await sound.startAndWait();
-            _ = try await sound.client.flush();
+            try await sound.startAndWait()
+            _ = try await sound.client.flush()
             try await nodes[0].waitUntilReady()
             #expect(try await ids(nodes[0]).contains("\"c\""))
             _ = try await settled([nodes[0], sound])
