@@ -168,7 +168,7 @@ let package = Package(
         tests("VarveGzipTests", ["VarveGzip"]),
         tests("VarveTests", ["Varve"]),
         tests("VarveFuzzTests", ["VarveFuzz"]),
-        tests("TidyTests", []),
+        tests("TidyTests", ["VarveModel", "VarveWire"]),
         tests("VarveHTTPServerTests", ["VarveHTTPServer", "VarveGzip"]),
         tests("VarveHTTPClientTests", ["VarveHTTPClient", "VarveHTTPServer"]),
         tests(

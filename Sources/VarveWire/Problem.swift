@@ -70,7 +70,8 @@ extension Problem {
     package var lastLine: Value { .fields(["error": json]) }
 }
 
-/// The one table of codes and runbooks: where an operator reads on. Every other code is explained in docs/errors.md.
+/// The one table of codes and runbooks: the page or the section of one where an operator reads on. nil for faults of a
+/// request alone, whose answer says all: docs/runbooks/requests.md has them for whoever writes a client.
 package func runbook(of code: ErrorCode) -> String? {
     switch code {
     case .logBehind: "docs/runbooks/log-behind-storage.md"
@@ -79,11 +80,27 @@ package func runbook(of code: ErrorCode) -> String? {
     case .logDiverged: "docs/runbooks/log-diverged.md"
     case .logMissing: "docs/runbooks/log-lost.md"
     case .logCorrupt: "docs/runbooks/log-corrupt.md"
-    case .divergence: "docs/runbooks/divergence.md"
     case .poison: "docs/runbooks/poison.md"
+    case .logWeak, .logLocked, .logDenied, .logUnreachable: section("log-access", code)
     case .epochStale, .epochAhead: "docs/runbooks/epoch-mismatch.md"
+    case .targetUnfit: section("migrate-topic", code)
+    case .planStale: section("salvage-after-bump", code)
+    case .storageForeign, .storageMissing, .storageWeak, .storageFull, .storageDenied, .storageUnreachable,
+        .blockCorrupt, .chainBroken, .ioFatal:
+        section("storage-trouble", code)
+    case .divergence: "docs/runbooks/divergence.md"
+    case .unsupportedRecord, .configInvalid, .addressInUse, .nodeIDTaken, .notReady, .overloaded, .internal:
+        section("node-trouble", code)
+    case .unknownOutcome, .oversize, .idConflict, .conflict, .assertFailed, .alreadyExists, .historyToken,
+        .flushTimeout:
+        section("requests", code)
     default: nil
     }
+}
+
+/// A heading that is the code.
+private func section(_ page: String, _ code: ErrorCode) -> String {
+    "docs/runbooks/\(page).md#\(code.rawValue.lowercased())"
 }
 
 /// The one table of codes and statuses. A code that stops a node (of log, epoch or storage) is answered 503.

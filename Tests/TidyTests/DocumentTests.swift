@@ -1,5 +1,7 @@
 import Foundation
 import Testing
+import VarveModel
+import VarveWire
 
 /// What documents say about files, codes and metrics is so.
 @Suite struct DocumentTests {
@@ -36,15 +38,37 @@ import Testing
         for code in codes where !page.contains("`\(code)`") { Issue.record("docs/errors.md does not explain \(code)") }
     }
 
-    @Test func everyRunbookThatTheSourcesNameIsThere() throws {
-        let table = try Repository.matches(
-            #""(docs/runbooks/[a-z-]+\.md)""#, in: try Repository.text("Sources/VarveWire/Problem.swift"))
-        #expect(table.count >= 6)
-        for runbook in table where !Repository.exists(runbook) { Issue.record("there is no \(runbook)") }
-        // The page of codes leads to the same ones.
-        let linked = try Repository.matches(
-            #"(?m)^\| `[A-Z_]+` \|.*\]\((runbooks/[a-z-]+\.md)\)"#, in: try Repository.text("docs/errors.md"))
-        #expect(Set(linked.map { "docs/" + $0 }) == Set(table))
+    /// Each row of the page of codes leads to the same runbook, or section of one, as the answer that carries the code.
+    @Test func everyErrorCodeLeadsToARunbook() throws {
+        let codes = try Repository.matches(
+            #"ErrorCode\("([A-Z_]+)"\)"#, in: try Repository.text("Sources/VarveModel/VarveError.swift"))
+        let rows = try Repository.text("docs/errors.md").split(separator: "\n").filter { $0.hasPrefix("| `") }
+        #expect(codes.count > 40)
+        for code in codes {
+            let row = rows.filter { $0.hasPrefix("| `\(code)` |") }
+            #expect(row.count == 1, "docs/errors.md has \(row.count) rows of \(code)")
+            let links = try Repository.matches(
+                #"\]\((runbooks/[^)]+)\)"#, in: row.joined(separator: "\n")
+            ).map { "docs/" + $0 }
+            #expect(!links.isEmpty, "the row of \(code) leads to no runbook")
+            guard let runbook = runbook(of: ErrorCode(stored: code)) else {
+                // Faults of a request, whose answer says all.
+                #expect(
+                    links.allSatisfy { $0.hasPrefix("docs/runbooks/requests.md#") },
+                    "\(code) has a page, but not in the table")
+                continue
+            }
+            #expect(links.contains(runbook), "\(code) leads to \(runbook), its row to \(links)")
+            let parts = runbook.split(separator: "#").map(String.init)
+            guard Repository.exists(parts[0]) else {
+                Issue.record("\(code) leads to \(parts[0]), which is not there")
+                continue
+            }
+            if parts.count == 2 {
+                #expect(
+                    try anchors(parts[0]).contains(parts[1]), "\(code) leads to \(runbook), which has no such heading")
+            }
+        }
     }
 
     /// The number stands in the program; what has to repeat it says the same.

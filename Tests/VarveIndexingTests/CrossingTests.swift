@@ -88,6 +88,50 @@ import VarveStorage
         }
     }
 
+    /// A seal whose epoch nobody could record would stop all nodes: who cannot write to storage does not begin.
+    @Test func aReadOnlyStorageRefusesTheMove() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let readOnly = VarveError(.storageDenied, "storage is read-only")
+            for prefix in ["nodes/", "epochs/", "blocks/", "tables/", "claims/"] {
+                nodes.gate(0).refuse(prefix, readOnly)
+            }
+            let end = try await nodes[0].log.range().upperBound
+            await #expect {
+                _ = try await migrate(nodes, 0)
+            } throws: { ($0 as? VarveError)?.code == .storageDenied }
+            #expect(try nodes.blocks.epochRecord(next) == nil)
+            #expect(nodes[0].epoch == .first)
+            // Barriers came, no seal.
+            let log = nodes[0].log
+            var offset = end
+            while let entry = try await log.read(at: offset) {
+                guard case .record(let record) = Record.decode(entry.bytes, tag: nil) else { break }
+                #expect(record.header.type != .seal)
+                offset = entry.offset.next
+            }
+            nodes.gate(0).allow()
+            _ = try await migrate(nodes, 0)
+            #expect(nodes[0].epoch == next)
+            try await nodes.put(0, 2)
+        }
+    }
+
+    /// What stands behind the seal waits for storage; nothing is lost, and nobody is told that it failed.
+    @Test func storageThatBecomesReadOnlyBehindTheSealIsWaitedFor() async throws {
+        try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            nodes.gate(0).refuse("epochs/", VarveError(.storageDenied, "storage is read-only"))
+            let moving = Task { try await migrate(nodes, 0) }
+            try await until { nodes[0].trouble?.code == .storageDenied }
+            async let put = nodes.put(0, 2)
+            #expect(nodes[0].epoch == .first)
+            nodes.gate(0).allow()
+            #expect(try await moving.value.epoch == next)
+            #expect(try await put.position.epoch == next)
+        }
+    }
+
     @Test func aRehearsalMakesNothing() async throws {
         try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
             let plan = try await nodes[0].migrate(

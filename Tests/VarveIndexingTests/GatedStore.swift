@@ -107,7 +107,10 @@ final class GatedStore: ObjectStore {
         _ = try other.putIfAbsent(name, Bytes(damaged))
         return try other.open(name)
     }
-    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { try base.overwrite(name, bytes) }
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
+        try pass(.put, name)
+        try base.overwrite(name, bytes)
+    }
     func remove(_ name: String) throws(VarveError) { try base.remove(name) }
     func progress(of node: String) throws(VarveError) -> UInt64 { try base.progress(of: node) }
 }

@@ -57,6 +57,17 @@ struct ConfigurationErrorTests {
             Refusal("http: { port: ~ }", at: "1 http.port", says: "null"),
             Refusal("http: { port: [1] }", at: "1 http.port", says: "found a list"),
             Refusal("http: { port: { a: 1 } }", at: "1 http.port", says: "found a section"),
+            Refusal(
+                "log: !Local\n  path: a\n  epoch: 32768", at: "3 log.epoch",
+                says: "an integer from 0 to 32767, found the number 32768"),
+            Refusal(
+                "log: !Kafka { bootstrapServers: 'a:1', topic: t, epoch: 32768 }", at: "1 log.epoch",
+                says: "an integer from 0 to 32767, found the number 32768"),
+            Refusal("log: !Local { path: a, epoch: -1 }", at: "1 log.epoch", says: "found the number -1"),
+            Refusal("log: !Local { path: a, epoch: next }", at: "1 log.epoch", says: "found the text 'next'"),
+            Refusal("log: !Local { path: a, epoch: \"1\" }", at: "1 log.epoch", says: "found the text '1'"),
+            Refusal("log: !Local { path: a, epoch: 1.0 }", at: "1 log.epoch", says: "found the number 1.0"),
+            Refusal("log: !Local { path: a, epoch: }", at: "1 log.epoch", says: "null"),
             Refusal("node: { id: 7 }", at: "1 node.id", says: "found the number 7"),
             Refusal("node: { id: 1.5 }", at: "1 node.id", says: "found the number 1.5"),
             Refusal("node: { id: 1e3 }", at: "1 node.id", says: "found the number 1e3"),

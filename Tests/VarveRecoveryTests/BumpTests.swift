@@ -334,6 +334,28 @@ extension Node {
         }
     }
 
+    @Test func aReadOnlyStorageKeepsItsEpochUntilItCanBeWritten() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let whole = try scene.cold()
+            let cold = try ColdDatabase(BlockStore(ReadOnlyStore(whole.store.objects)), whole.places)
+            let plan = try await EpochSurvey(cold).plan()
+            do {
+                _ = try await EpochBump(cold, plan, .salvage, acceptedLoss: nil, settings: Settings()).run()
+                Issue.record("bumped on a storage that cannot be written")
+            } catch let error as VarveError {
+                #expect(error.code == .storageDenied)
+            }
+            #expect(try scene.cold().epochs.count == 1)
+            // What is in the new log already is found and not written twice.
+            _ = try await scene.bump(.salvage)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "b") != nil)
+                #expect(try await node.document("t", "c") != nil)
+            }
+        }
+    }
+
     @Test func aMissingOrAlteredEpochRecordBreaksTheChain() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
@@ -353,4 +375,23 @@ extension Node {
             }
         }
     }
+}
+
+/// As a file system that was mounted again without the right to write.
+private struct ReadOnlyStore: ObjectStore {
+    private let base: any ObjectStore
+    private static let denied = VarveError(.storageDenied, "storage is read-only")
+
+    init(_ base: any ObjectStore) { self.base = base }
+
+    var isShared: Bool { base.isShared }
+    func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome { throw Self.denied }
+    func persist(_ name: String) throws(VarveError) { throw Self.denied }
+    func get(_ name: String) throws(VarveError) -> Bytes? { try base.get(name) }
+    func size(of name: String) throws(VarveError) -> UInt64? { try base.size(of: name) }
+    func list(_ prefix: String) throws(VarveError) -> [String] { try base.list(prefix) }
+    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try base.open(name) }
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { throw Self.denied }
+    func remove(_ name: String) throws(VarveError) { throw Self.denied }
+    func progress(of node: String) throws(VarveError) -> UInt64 { try base.progress(of: node) }
 }
