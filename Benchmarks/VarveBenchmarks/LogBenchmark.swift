@@ -21,10 +21,12 @@ struct LogBenchmark {
     /// What is appended in one call, and how many calls are under way: as the submitting side of a node does it.
     private static let batch = 500
     private static let callsInFlight = 24
+    /// Records that are read from a real broker: so many that connecting, a millisecond or two, counts little.
+    private static let realTail = 1_000_000
 
     /// - Parameter part: one alone; nil is all of them.
     func run(_ part: String?) async throws {
-        if let part, !["embedded", "kafka", "local", "decode", "memory"].contains(part) {
+        if let part, !["embedded", "kafka", "tail", "local", "decode", "memory"].contains(part) {
             throw Fault("unknown part \"\(part)\"\n\(Main.usage)")
         }
         func isWanted(_ name: String) -> Bool { part == nil || part == name }
@@ -33,13 +35,16 @@ struct LogBenchmark {
             print("\(samples) rounds; the embedded broker")
             figures += try await embedded { try await kafka($0, "embedded", isReal: false) }
         }
-        if isWanted("kafka") {
+        if isWanted("kafka") || part == "tail" {
             if let reason = KafkaAvailability.skipReason {
                 print("a real broker: skipped: \(reason)")
             } else {
                 print("a real broker")
                 let broker = try await KafkaBroker.shared()
-                figures += try await kafka(broker.bootstrapServers, "Kafka", isReal: true)
+                figures +=
+                    part == "tail"
+                    ? try await tailing(broker.bootstrapServers)
+                    : try await kafka(broker.bootstrapServers, "Kafka", isReal: true)
             }
         }
         if isWanted("local") {
@@ -115,25 +120,40 @@ struct LogBenchmark {
         var largeTime = Figure(
             name: "\(name): append pipelined, 1 KB, processor time", unit: "µs each", yardstick: "C", target: 1.15)
         var tail = Figure(name: "\(name): tail, 100 B", unit: "records/s", yardstick: "C", target: 0.95)
+        var tailTime = Figure(
+            name: "\(name): tail, 100 B, processor time", unit: "µs each", yardstick: "C", target: nil)
+        tailTime.reportsYardstick = true
         var awaited = Figure(name: "\(name): one awaited append, p50", unit: "µs", yardstick: "C", target: 1.3)
         var readBack = Figure(
             name: "\(name): append and read back, p50", unit: "µs", yardstick: "C", target: nil)
         let smallCount = isReal ? 200_000 : 1_000_000
         let largeCount = isReal ? 50_000 : 300_000
         // The mock drops what is more than 5 MiB old.
-        let tailCount = isReal ? 300_000 : 30_000
+        let tailCount = isReal ? Self.realTail : 30_000
         let place = KafkaPlace(servers: servers, isReal: isReal)
         try await place.fill(tailCount)
         for round in 0..<samples {
             try await measure(&small, &large, &largeTime, place, smallCount, largeCount, oursFirst: round % 2 == 0)
-            try await measureTail(&tail, place, tailCount, oursFirst: round % 2 == 0)
+            try await measureTail(&tail, &tailTime, place, tailCount, oursFirst: round % 2 == 0)
             try await measureAwaited(&awaited, &readBack, place, isReal ? 150 : 1_000, oursFirst: round % 2 == 0)
             print("  round \(round + 1)")
             Progress.flush()
         }
         readBack.reportsYardstick = true
         large.reportsYardstick = true
-        return [small, large, largeTime, tail, awaited, readBack]
+        return [small, large, largeTime, tail, tailTime, awaited, readBack]
+    }
+
+    /// The tail of a real broker alone: a short round, and something for a profiler.
+    private func tailing(_ servers: String) async throws -> [Figure] {
+        var tail = Figure(name: "Kafka: tail, 100 B", unit: "records/s", yardstick: "C", target: 0.95)
+        let place = KafkaPlace(servers: servers, isReal: true)
+        var time = Figure(name: "Kafka: tail, 100 B, processor time", unit: "µs each", yardstick: "C", target: nil)
+        time.reportsYardstick = true
+        for round in 0..<samples {
+            try await measureTail(&tail, &time, place, Self.realTail, oursFirst: round % 2 == 0)
+        }
+        return [tail, time]
     }
 
     private func measure(
@@ -159,7 +179,9 @@ struct LogBenchmark {
         }
     }
 
-    private func measureTail(_ tail: inout Figure, _ place: KafkaPlace, _ count: Int, oursFirst: Bool) async throws {
+    private func measureTail(
+        _ tail: inout Figure, _ time: inout Figure, _ place: KafkaPlace, _ count: Int, oursFirst: Bool
+    ) async throws {
         try await place.fillAgain(count)
         let start = try await place.start(count)
         let (ours, theirs) = try await inTurn(oursFirst) {
@@ -168,6 +190,10 @@ struct LogBenchmark {
             try place.yardstick { yardstick_tail($0, start.value, Int64(count), $1, $2) }
         }
         tail.samples.append(.init(ours: Double(count) / ours.seconds, yardstick: Double(count) / theirs.seconds))
+        time.samples.append(
+            .init(
+                ours: ours.processorSeconds / Double(count) * 1e6,
+                yardstick: theirs.processor_seconds / Double(count) * 1e6))
     }
 
     private func measureAwaited(

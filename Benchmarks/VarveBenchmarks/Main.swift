@@ -22,7 +22,7 @@ enum Main {
     static let usage = """
         usage: varve-bench load [--samples N]
                varve-bench one singles|documents|batches|restart|program|sqlite [--times N]
-               varve-bench log [embedded|kafka|local|decode|memory] [--samples N] [--seconds N]
+               varve-bench log [embedded|kafka|tail|local|decode|memory] [--samples N] [--seconds N]
                varve-bench index [apply|apply-batches|encode|restart-blocks|restart-tail|memory] [--samples N] [--seconds N]
                varve-bench migrate [moves|bump] [--migrations N] [--rate N] [--records N] [--image FILE]
         """

@@ -46,7 +46,7 @@ package final class Admin: Sendable {
             settings.reader(messageBytesMax: messageBytesMax, fetchWaitMilliseconds: 5, endOfPartition: true))
         self.handle = handle
         do throws(RdKafkaError) {
-            try WorkerThread.start { [self] in run() }
+            try WorkerThread.start("varve-ask") { [self] in run() }
         } catch {
             handle.destroy()
             throw error

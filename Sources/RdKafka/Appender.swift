@@ -50,7 +50,7 @@ package final class Appender: Sendable {
         self.handle = handle
         self.onNotice = onNotice
         do throws(RdKafkaError) {
-            try WorkerThread.start { [self] in run() }
+            try WorkerThread.start("varve-append") { [self] in run() }
         } catch {
             rd_kafka_topic_destroy(topic)
             handle.destroy()

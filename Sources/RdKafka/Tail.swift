@@ -10,7 +10,7 @@ import Synchronization
 package final class Tail: Sendable {
     package enum Event: Sendable {
         /// At least one, offsets rising, perhaps with holes.
-        case records([RdKafkaRecord])
+        case records(RdKafkaRecords)
         /// Something happened after which it may be another log: an error event, a broker that went away.
         case suspect(RdKafkaError)
         /// The right to read was withdrawn. The tail goes on by itself when it is given back.
@@ -22,8 +22,7 @@ package final class Tail: Sendable {
     }
 
     /// Bounds of what waits here for the reader, beside librdkafka's own queue of 16 MiB.
-    package static let batchRecordsMax = 1_024
-    package static let batchesAheadMax = 4
+    package static let batchesAheadMax = 16
     package static let bytesAheadMax = 16 << 20
 
     private struct State {
@@ -38,6 +37,8 @@ package final class Tail: Sendable {
         var ended = false
 
         var hasRoom: Bool { batchesAhead < Tail.batchesAheadMax && bytesAhead < Tail.bytesAheadMax }
+        /// A thread that waits is woken for more than one batch.
+        var hasMuchRoom: Bool { batchesAhead <= Tail.batchesAheadMax / 2 && bytesAhead <= Tail.bytesAheadMax / 2 }
     }
 
     private let handle: Handle
@@ -76,7 +77,7 @@ package final class Tail: Sendable {
             guard rd_kafka_consume_start_queue(topic, 0, from, queue) == 0 else {
                 throw RdKafkaError(rd_kafka_last_error())
             }
-            try WorkerThread.start { [self] in run(from: from) }
+            try WorkerThread.start("varve-tail") { [self] in run(from: from) }
         } catch {
             tearDown()
             throw error
@@ -135,8 +136,8 @@ package final class Tail: Sendable {
         let event = state.events.removeFirst()
         if case .records(let records) = event {
             state.batchesAhead -= 1
-            state.bytesAhead -= Self.bytes(of: records)
-            if state.threadWaits, state.hasRoom {
+            state.bytesAhead -= records.values.count
+            if state.threadWaits, state.hasMuchRoom {
                 state.threadWaits = false
                 room.signal()
             }
@@ -144,8 +145,10 @@ package final class Tail: Sendable {
         return event
     }
 
-    private static func bytes(of records: [RdKafkaRecord]) -> Int {
-        records.reduce(0) { $0 + $1.value.count }
+    /// Gives records to the reader, or keeps them. With all room taken the call they came by ends here.
+    private func give(_ records: RdKafkaRecords) {
+        give(.records(records))
+        if state.withLock({ $0.closing || !$0.hasRoom }) { rd_kafka_yield(handle.pointer) }
     }
 
     /// Gives an event to the reader, or keeps it. `last`: nothing follows.
@@ -163,7 +166,7 @@ package final class Tail: Sendable {
             state.events.append(event)
             if case .records(let records) = event {
                 state.batchesAhead += 1
-                state.bytesAhead += Self.bytes(of: records)
+                state.bytesAhead += records.values.count
             }
             return nil
         }
@@ -175,25 +178,62 @@ package final class Tail: Sendable {
     private static let pollMilliseconds: Int32 = 100
 
     private func run(from: Int64) {
-        var position = from
-        withUnsafeTemporaryAllocation(
-            of: UnsafeMutablePointer<rd_kafka_message_t>?.self, capacity: Self.batchRecordsMax
-        ) { messages in
+        var worker = Worker(tail: self, intake: Intake(from: from))
+        withUnsafeMutablePointer(to: &worker) { worker in
             while waitForRoom() {
-                // A batch call with a timeout would wait the whole of it with records in hand.
-                if let first = rd_kafka_consume_queue(queue, Self.pollMilliseconds) {
-                    messages[0] = first
-                    let rest = rd_kafka_consume_batch_queue(
-                        queue, 0, messages.baseAddress! + 1, Self.batchRecordsMax - 1)
-                    let count = 1 + max(0, rest)
-                    serve(messages[..<count], &position)
-                    for case .some(let message) in messages[..<count] { rd_kafka_message_destroy(message) }
-                }
+                // Takes what is in the queue under one lock; a batch call locks for each record.
+                rd_kafka_consume_callback_queue(queue, Self.pollMilliseconds, Self.take, worker)
+                worker.pointee.flush()
                 serveEvents()
             }
         }
         tearDown()
         ended.finish()
+    }
+
+    /// Called by the thread itself, within its call above.
+    private static let take:
+        @Sendable @convention(c) (UnsafeMutablePointer<rd_kafka_message_t>?, UnsafeMutableRawPointer?)
+            -> Void = { message, opaque in
+                guard let message, let opaque else { return }
+                opaque.assumingMemoryBound(to: Worker.self).pointee.take(message)
+            }
+
+    /// What the thread alone has.
+    private struct Worker: ~Copyable {
+        let tail: Tail
+        var intake: Intake
+        /// A last event was given: what is left in the queue is not to be looked at.
+        var isDone = false
+
+        mutating func flush() {
+            if let records = intake.take() { tail.give(records) }
+        }
+
+        mutating func take(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+            guard !isDone else { return }
+            guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else { return fail(message) }
+            if !intake.hasRoom(for: message) { flush() }
+            intake.add(message)
+        }
+
+        private mutating func fail(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+            flush()
+            let text = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? ""
+            let error = RdKafkaError(message.pointee.err, text)
+            switch error.code {
+            case .partitionEOF: break
+            case .autoOffsetReset, .offsetOutOfRange:
+                isDone = true
+                tail.give(.outOfRange(asked: message.pointee.offset, error), last: true)
+            case .badMessage:
+                // What follows in the queue cannot be trusted: the parser of 2.0.2 runs wild after it.
+                isDone = true
+                tail.give(.badMessage(position: intake.position, error), last: true)
+            case .topicAuthorizationFailed, .groupAuthorizationFailed: tail.give(.denied(error))
+            default: tail.give(.suspect(error))
+            }
+        }
     }
 
     private func waitForRoom() -> Bool {
@@ -207,41 +247,6 @@ package final class Tail: Sendable {
             _ = room.wait(timeout: .now() + .milliseconds(Int(Self.pollMilliseconds)))
             serveEvents()
         }
-    }
-
-    private func serve(
-        _ messages: Slice<UnsafeMutableBufferPointer<UnsafeMutablePointer<rd_kafka_message_t>?>>,
-        _ position: inout Int64
-    ) {
-        var records: [RdKafkaRecord] = []
-        records.reserveCapacity(messages.count)
-        func flush() {
-            if !records.isEmpty { give(.records(records)) }
-            records = []
-        }
-        for case .some(let message) in messages {
-            let code = message.pointee.err
-            if code == RD_KAFKA_RESP_ERR_NO_ERROR {
-                let record = RdKafkaRecord(message)
-                position = record.offset + 1
-                records.append(record)
-                continue
-            }
-            flush()
-            let text = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? ""
-            let error = RdKafkaError(code, text)
-            switch error.code {
-            case .partitionEOF: break
-            case .autoOffsetReset, .offsetOutOfRange:
-                return give(.outOfRange(asked: message.pointee.offset, error), last: true)
-            case .badMessage:
-                // What follows in the queue cannot be trusted: the parser of 2.0.2 runs wild after it.
-                return give(.badMessage(position: position, error), last: true)
-            case .topicAuthorizationFailed, .groupAuthorizationFailed: give(.denied(error))
-            default: give(.suspect(error))
-            }
-        }
-        flush()
     }
 
     private func serveEvents() {

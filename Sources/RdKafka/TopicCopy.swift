@@ -14,7 +14,7 @@ package enum TopicCopy {
         let failure = Failure()
         do throws(RdKafkaError) {
             // Flushing blocks.
-            try WorkerThread.start {
+            try WorkerThread.start("varve-copy") {
                 let error = append(records, to: topic, through: handle, limit)
                 failure.error.withLock { $0 = error }
                 handle.destroy()

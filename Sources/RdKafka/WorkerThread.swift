@@ -1,3 +1,5 @@
+import CRdKafka
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -9,12 +11,18 @@
 /// The body says when it ends; whoever must know that it has ended is told by the body's last act.
 enum WorkerThread {
     private final class Body: Sendable {
+        let name: String
         let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+
+        init(_ name: String, _ run: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.run = run
+        }
     }
 
-    static func start(_ body: @escaping @Sendable () -> Void) throws(RdKafkaError) {
-        let box = Unmanaged.passRetained(Body(body))
+    /// - Parameter name: what debuggers, profilers and `top -H` show; at most 15 bytes.
+    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(RdKafkaError) {
+        let box = Unmanaged.passRetained(Body(name, body))
         #if canImport(Glibc)
             var thread = pthread_t()
         #else
@@ -42,7 +50,9 @@ enum WorkerThread {
 
     private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument else { return nil }
-        Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+        let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+        varve_name_thread(body.name)
+        body.run()
         return nil
     }
 }

@@ -219,8 +219,16 @@ package final class KafkaLog: Log {
     package func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
         try requireOpen()
         if let condemned { throw condemned }
-        guard try await connection.topic(topic) != nil else { throw KafkaFault.missing(topic, at: connection.servers) }
+        // It connects while the cluster is asked.
         let tail = try KafkaLogTail(self, from: offset.value)
+        do throws(VarveError) {
+            guard try await connection.topic(topic) != nil else {
+                throw KafkaFault.missing(topic, at: connection.servers)
+            }
+        } catch {
+            await tail.close()
+            throw error
+        }
         let closed = state.withLock { state in
             if !state.closed { state.tails[ObjectIdentifier(tail)] = tail }
             return state.closed
@@ -253,18 +261,19 @@ package final class KafkaLog: Log {
     // MARK: what tails tell
 
     /// Notes what a tail has read and gives what the reader must know. Compares with what reports promised.
-    func delivered(_ records: [RdKafkaRecord]) -> String? {
+    func delivered(_ records: RdKafkaRecords) -> String? {
         state.withLock { state in
             state.identity.note(records)
             if !state.expected.isEmpty {
-                for record in records {
-                    guard let promised = state.expected.removeValue(forKey: record.offset) else { continue }
-                    if promised != Bytes(record.value) {
-                        doubt("offset \(record.offset) holds another record than the one reported there", &state)
+                let values = Bytes(records.values)
+                for place in records.places {
+                    guard let promised = state.expected.removeValue(forKey: place.offset) else { continue }
+                    if promised != values[place.range] {
+                        doubt("offset \(place.offset) holds another record than the one reported there", &state)
                     }
                 }
             }
-            if let last = records.last { state.position = max(state.position, last.offset + 1) }
+            if let last = records.places.last { state.position = max(state.position, last.offset + 1) }
             defer { state.suspicion = nil }
             return state.suspicion
         }

@@ -37,14 +37,18 @@ package final class KafkaLogTail: LogTail {
             guard let event else { return nil }
             switch event {
             case .records(let records):
-                guard let last = records.last else { continue }
+                guard let last = records.places.last else { continue }
                 await log.proveIfDue()
                 if let condemned = log.condemned { throw await finish(condemned) }
                 position.withLock { $0 = last.offset + 1 }
                 let suspicion = log.delivered(records)
                 await log.settleDoubt()
                 if let condemned = log.condemned { throw await finish(condemned) }
-                return LogBatch(records.map(LogEntry.init), suspicion: suspicion)
+                let values = Bytes(records.values)
+                let entries = records.places.map {
+                    LogEntry(offset: Offset($0.offset), time: $0.time.milliseconds, bytes: values[$0.range])
+                }
+                return LogBatch(entries, suspicion: suspicion)
             case .suspect(let error):
                 log.note(suspicion: error.message)
                 if error.isMissingTopic, let missing = await missing() {

@@ -19,10 +19,10 @@ struct LogIdentity: Sendable {
     private(set) var earliest: Pin?
     private(set) var newest: Pin?
 
-    mutating func note(_ records: [RdKafkaRecord]) {
-        guard let first = records.first, let last = records.last else { return }
-        if earliest.map({ first.offset < $0.offset }) ?? true { earliest = Pin(first) }
-        if newest.map({ last.offset >= $0.offset }) ?? true { newest = Pin(last) }
+    mutating func note(_ records: RdKafkaRecords) {
+        guard let first = records.places.first, let last = records.places.last else { return }
+        if earliest.map({ first.offset < $0.offset }) ?? true { earliest = Pin(records.record(first)) }
+        if newest.map({ last.offset >= $0.offset }) ?? true { newest = Pin(records.record(last)) }
     }
 
     enum Verdict: Sendable {

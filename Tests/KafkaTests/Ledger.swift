@@ -93,7 +93,7 @@ final class Ledger: Sendable {
         var next: Int64 = 0
         while next < end, let event = await tail.next() {
             guard case .records(let records) = event else { continue }
-            for record in records {
+            for record in records.all {
                 let text = String(decoding: record.value, as: UTF8.self)
                 found.append((Int(text.dropFirst("record ".count)) ?? -1, record.offset))
                 next = record.offset + 1

@@ -28,7 +28,7 @@ extension Tail {
     func records(_ count: Int) async -> [RdKafkaRecord] {
         var all: [RdKafkaRecord] = []
         while all.count < count, let event = await next() {
-            if case .records(let records) = event { all += records }
+            if case .records(let records) = event { all += records.all }
         }
         return all
     }

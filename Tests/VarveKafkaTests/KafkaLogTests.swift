@@ -147,17 +147,17 @@ import VarveTestSupport
         let log = try #require(try await embedded.provider.open(.first) as? KafkaLog)
         _ = await log.append(records(0..<5))
         let tail = try await log.tail(from: Offset(5))
-        _ = log.delivered([record(3, "another record")])
+        _ = log.delivered(record(3, "another record"))
         let results = await log.append(records(5..<6))
         #expect(results.map(\.offset) == [5])
-        _ = log.delivered([record(20, "far ahead")])
+        _ = log.delivered(record(20, "far ahead"))
         _ = await log.append(records(6..<7))
         #expect(await code { while try await tail.next() != nil {} } == .logReplaced)
         #expect(await log.append(records(7..<8))[0].refusal == .logReplaced)
         await log.close()
     }
 
-    private func record(_ offset: Int64, _ text: String) -> RdKafkaRecord {
-        RdKafkaRecord(offset: offset, time: RdKafkaTime(milliseconds: 0, isBrokers: true), value: Array(text.utf8))
+    private func record(_ offset: Int64, _ text: String) -> RdKafkaRecords {
+        RdKafkaRecords([RdKafkaRecord(offset: offset, time: RdKafkaTime(milliseconds: 0, isBrokers: true), value: Array(text.utf8))])
     }
 }
