@@ -89,7 +89,8 @@ FUZZ_SEED ?= 1
 
 fuzz: setup ## Ten million changed inputs for every decoder (FUZZ_INPUTS, FUZZ_SEED): nothing may trap
 	$(SWIFT) build -c release --product varve-fuzz $(CHECKED)
-	.build/release/varve-fuzz --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
+	.build/release/varve-fuzz --list | xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I NAME \
+	    .build/release/varve-fuzz NAME --inputs $(FUZZ_INPUTS) --seed $(FUZZ_SEED)
 
 lint: ## Formatting, imports, and the shape of the tree
 	$(SWIFT) format lint --strict --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift

@@ -24,11 +24,23 @@ extension Decoders {
                 return true
             },
             Decoder(name: "heartbeat", source: .disk, corpus: heartbeats, mend: mendTrailer) { bytes in
-                let found = try? Heartbeat.decode(Bytes(bytes))
-                let claim = try? Claim.decode(Bytes(bytes))
-                return found != nil || claim != nil
+                guard let found = try? Heartbeat.decode(Bytes(bytes)) else { return false }
+                guard (try? Heartbeat.decode(found.encoded())) == found else {
+                    throw Broken("decoded and encoded again it is another heartbeat")
+                }
+                return true
             },
-            blockFile, segment,
+            Decoder(
+                name: "claim", source: .disk,
+                corpus: [Claim(node: "node-1", processStart: 1_700_000_000_000).encoded().array]
+            ) { bytes in
+                guard let found = try? Claim.decode(Bytes(bytes)) else { return false }
+                guard (try? Claim.decode(found.encoded())) == found else {
+                    throw Broken("decoded and encoded again it is another claim")
+                }
+                return true
+            },
+            blockFile, sidecar, decision, segment,
         ]
     }
 
@@ -74,7 +86,15 @@ extension Decoders {
         heartbeat.applied = Position(.first, Offset(7))
         heartbeat.adopted = Heartbeat.Adopted(number: .first, position: .zero)
         heartbeat.address = "http://127.0.0.1:8080"
-        return [heartbeat.encoded().array, Heartbeat(node: "n", processStart: 0).encoded().array]
+        var migrating = heartbeat
+        migrating.proposal = Heartbeat.Proposal(id: Bytes16(high: 1, low: 2), epoch: seal.next, log: seal.log)
+        migrating.confirmation = Heartbeat.Confirmation(id: Bytes16(high: 1, low: 2), problem: nil)
+        var unable = heartbeat
+        unable.confirmation = Heartbeat.Confirmation(id: Bytes16(high: 1, low: 2), problem: "no way there")
+        return [
+            heartbeat.encoded().array, Heartbeat(node: "n", processStart: 0).encoded().array,
+            migrating.encoded().array, unable.encoded().array,
+        ]
     }
 
     /// A CRC32C over all before it, little-endian, at the end.
@@ -104,7 +124,27 @@ extension Decoders {
 
     /// Every cell of every row is read; the digest is that of the changed bytes, as if a manifest named them.
     private static var blockFile: Decoder {
+        let list = blockRows
+        let table = users
+        let corpus = [list, [list[0]]].compactMap { try? BlockFileWriter.encode(table: table, rows: $0).array }
+        return Decoder(name: "block-file", source: .disk, corpus: corpus) { bytes in
+            let digest = Digest(of: Bytes(bytes))
+            for rows in [UInt64(3), 1] {
+                let named = named(Bytes(bytes), digest, rows: rows)
+                guard let file = try? BlockFile(Contents(bytes), named) else { continue }
+                read(file)
+                return true
+            }
+            return false
+        }
+    }
+
+    private static let users: TableName = {
         guard let table = try? TableName("users") else { preconditionFailure("a fixed name is a name") }
+        return table
+    }()
+
+    private static let blockRows: [BlockRow] = {
         var list: [BlockRow] = []
         for (i, row) in rows.sorted(by: { $0.key < $1.key }).enumerated() {
             list.append(
@@ -114,19 +154,61 @@ extension Decoders {
                     systemTo: i == 1 ? Instant(microseconds: 5_000) : nil,
                     document: i == 2 ? nil : row.document))
         }
-        let corpus = [list, [list[0]]].compactMap { try? BlockFileWriter.encode(table: table, rows: $0).array }
-        return Decoder(name: "block-file", source: .disk, corpus: corpus) { bytes in
-            let digest = Digest(of: Bytes(bytes))
-            for rows in [UInt64(3), 1] {
-                let named = Manifest.File(
-                    name: BlockFileWriter.name(table: table, first: .first, last: .first, digest: digest),
-                    size: UInt64(bytes.count), digest: digest, rows: rows, firstKey: list[0].key,
-                    lastKey: list[rows == 1 ? 0 : list.count - 1].key)
-                guard let file = try? BlockFile(Contents(bytes), named) else { continue }
-                read(file)
-                return true
+        return list
+    }()
+
+    /// As a manifest would name these bytes, if they were right.
+    private static func named(_ bytes: Bytes, _ digest: Digest, rows: UInt64) -> Manifest.File {
+        let list = blockRows
+        return Manifest.File(
+            name: BlockFileWriter.name(table: users, first: .first, last: .first, digest: digest),
+            size: UInt64(bytes.count), digest: digest, rows: rows, firstKey: list[0].key,
+            lastKey: list[rows == 1 ? 0 : list.count - 1].key)
+    }
+
+    /// Every key is asked for.
+    private static var sidecar: Decoder {
+        let list = blockRows
+        guard let bytes = try? BlockFileWriter.encode(table: users, rows: list) else {
+            preconditionFailure("fixed rows are a block file")
+        }
+        let named = named(bytes, Digest(of: bytes), rows: 3)
+        guard let file = try? BlockFile(Contents(bytes.array), named) else {
+            preconditionFailure("a block file just written is one")
+        }
+        let corpus = [BlockSidecar(of: file).encoded().array]
+        return Decoder(name: "sidecar", source: .disk, corpus: corpus, mend: mendTrailer) { bytes in
+            guard let found = BlockSidecar.decode(Bytes(bytes), of: named) else { return false }
+            for row in list { _ = found.mayHold(row.key) }
+            guard BlockSidecar.decode(found.encoded(), of: named) == found else {
+                throw Broken("decoded and encoded again it is another sidecar")
             }
-            return false
+            return true
+        }
+    }
+
+    /// A row of `varve.transactions`.
+    private static var decision: Decoder {
+        let id = SubmissionID(high: 1, low: 2)
+        guard let key = Key(id.description) else { preconditionFailure("an id is a key") }
+        let position = Position(.first, Offset(3))
+        let time = Instant(microseconds: 1_700_000_000_000_001)
+        func decision(_ outcome: Outcome, _ failure: Decision.Failure?) -> [UInt8] {
+            Decision(
+                id: id, position: position, systemTime: time, effectiveTime: 1_700_000_000_000, outcome: outcome,
+                requestDigest: Bytes16(high: 3, low: 4), failure: failure, chainPrefix: 7
+            ).document.array
+        }
+        let failed = Decision.Failure(code: .assertFailed, operation: 4, detail: "exists")
+        let corpus = [decision(.committed, nil), decision(.aborted, failed), decision(.cancelled, nil)]
+        return Decoder(name: "decision", source: .disk, corpus: corpus) { bytes in
+            guard let found = Decision(key: key, position: position, systemTime: time, document: Bytes(bytes)) else {
+                return false
+            }
+            guard Decision(key: key, position: position, systemTime: time, document: found.document) == found else {
+                throw Broken("decoded and encoded again it is another decision")
+            }
+            return true
         }
     }
 

@@ -46,12 +46,26 @@ extension Decoders {
                     try same(found.encoded(), bytes)
                     return true
                 }
-                var reader = CBORReader(input)
-                if (try? Settings.decode(&reader)) != nil { return true }
                 return (try? FlushRequest.decode(input)) != nil
+            },
+            Decoder(name: "settings", source: .log, corpus: settings) { bytes in
+                var reader = CBORReader(Bytes(bytes))
+                guard let found = try? Settings.decode(&reader), (try? reader.expectEnd()) != nil else { return false }
+                var again = CBORWriter()
+                found.encode(to: &again)
+                try same(Bytes(again.bytes), bytes)
+                return true
             },
             machine,
         ]
+    }
+
+    private static var settings: [[UInt8]] {
+        [Settings(), Settings(transactionsPerBlock: 1, rowsPerBlock: 2, flushDurationMs: 1 << 40)].map {
+            var writer = CBORWriter()
+            $0.encode(to: &writer)
+            return writer.bytes
+        }
     }
 
     private struct NoBlocks: BlockLookup {

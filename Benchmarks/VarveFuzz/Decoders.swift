@@ -5,6 +5,9 @@ internal import VarveModel
 enum Decoders {
     static var all: [Decoder] { log + disk + http + config }
 
+    /// Those that take longest for an input, the slowest first.
+    static let slow = ["segment", "machine", "block-file", "properties", "yaml", "texts", "manifest"]
+
     /// Traps on purpose, so that a test can see what a trap looks like.
     static var planted: Decoder {
         Decoder(name: "planted", source: .log, corpus: [[1, 2, 3, 4]]) { bytes in

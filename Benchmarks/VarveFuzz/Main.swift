@@ -5,6 +5,7 @@
 ///     varve-fuzz record json --inputs 50000   two of them, fewer
 ///     varve-fuzz --seed 7                     other inputs
 ///     varve-fuzz record --hex 5652…           one input again, as a failure prints it
+///     varve-fuzz --list                       names, the slowest first: for as many processes as there are cores
 
 #if canImport(Glibc)
     internal import Glibc
@@ -15,7 +16,7 @@
 @main
 enum Main {
     static let inputsDefault = 10_000_000
-    static let usage = "usage: varve-fuzz [DECODER …] [--inputs N] [--seed S] [--hex BYTES]"
+    static let usage = "usage: varve-fuzz [DECODER …] [--inputs N] [--seed S] [--hex BYTES] | --list"
 
     static func main() {
         var names: [String] = []
@@ -34,6 +35,10 @@ enum Main {
             case "--hex":
                 guard let value = rest.popFirst().flatMap({ [UInt8](hex: $0) }) else { return fail(usage, 64) }
                 hex = value
+            case "--list":
+                let slow = Decoders.slow.filter { name in Decoders.all.contains { $0.name == name } }
+                let others = Decoders.all.map(\.name).filter { !slow.contains($0) }
+                return print((slow + others).joined(separator: "\n"))
             case _ where word.hasPrefix("-"): return fail(usage, 64)
             default: names.append(word)
             }
