@@ -23,7 +23,9 @@ package struct Drill: Sendable {
     }
 
     /// In the order in which they are listed and held.
-    package static let all: [Drill] = [logLost, epochMismatch, nodeLost]
+    package static let all: [Drill] = [
+        logLost, epochMismatch, nodeLost, migrateTopic, migrateToAnotherCluster, migrateUnderLoad, salvageAfterBump,
+    ]
 
     package static func named(_ name: String) -> Drill? { all.first { $0.name == name } }
 }

@@ -19,15 +19,17 @@ package final class DrillCluster: Sendable {
     let nodes: [DrillNode]
     private let site: DrillSite
     private let sections: String
-    private let log: [String]
     private struct State {
+        /// Further lines of the section log, and the servers that it names.
+        var log: [String]
+        var servers: String?
         var acknowledged: Set<Int64> = []
         var lost: Set<Int64> = []
         var next: Int64 = 1
         /// The line `epoch:` of each node that has one.
         var epochs: [String: Int] = [:]
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// Nothing is started yet.
     /// - Parameters:
@@ -38,7 +40,8 @@ package final class DrillCluster: Sendable {
         log: [String]
     ) throws {
         (self.site, self.directory, self.broker) = (site, directory, broker)
-        (self.sections, self.log) = (sections, log)
+        self.sections = sections
+        state = Mutex(State(log: log))
         nodes = try freePorts(count).enumerated().map { index, port in
             DrillNode(name: "node-\(index + 1)", port: port, in: directory)
         }
@@ -57,14 +60,14 @@ package final class DrillCluster: Sendable {
 
     /// Again, after the broker's address or an epoch has changed.
     func writeConfigurations() throws {
-        let epochs = state.withLock { $0.epochs }
+        let (epochs, log, servers) = state.withLock { ($0.epochs, $0.log, $0.servers) }
         for node in nodes {
             let more = log.map { "\n  " + $0 }.joined()
             let epoch = epochs[node.name].map { "\n  epoch: \($0)" } ?? ""
             try TextFile.write(
                 """
                 log: !Kafka
-                  bootstrapServers: \(Value.text(broker.servers).json)
+                  bootstrapServers: \(Value.text(servers ?? broker.servers).json)
                   topic: \(Self.topic)
                   replicationFactor: 1
                   allowWeakLog: true\(more)\(epoch)
@@ -74,6 +77,22 @@ package final class DrillCluster: Sendable {
                 \(sections)
 
                 """, to: node.configuration)
+        }
+    }
+
+    /// The section log names another cluster, or has other lines; nodes are restarted one after the other, as one does with a
+    /// cluster that serves.
+    func reconfigure(servers: String? = nil, log: [String]) async throws {
+        state.withLock { state in
+            state.servers = servers ?? state.servers
+            state.log = log
+        }
+        try writeConfigurations()
+        for node in nodes {
+            try await stopNodes([node.name])
+            guard try await startNodes([node.name]).isEmpty else {
+                throw DrillFailure("\(node.name) does not start again: \(node.lastLine)")
+            }
         }
     }
 
@@ -128,6 +147,15 @@ package final class DrillCluster: Sendable {
             written.insert(id)
         }
         return written
+    }
+
+    /// One document through that node, and no other.
+    func write(through index: Int) async throws {
+        let id = state.withLock { state in
+            defer { state.next += 1 }
+            return state.next
+        }
+        try await write(id, through: nodes[index].client)
     }
 
     private func write(_ id: Int64, through client: Client) async throws {

@@ -96,6 +96,13 @@ package final class Rehearsal: Sendable {
         return cluster
     }
 
+    /// Another broker of the same kind, for a log that moves there. Whoever asks for it ends it.
+    func anotherBroker() async throws -> any DrillBroker {
+        let place = "\(directory)/other"
+        try Directory.create(place)
+        return try await venue.startBroker(site, place, DrillCluster.topic)
+    }
+
     /// What was written, or done before anything broke.
     func built(_ text: String) { narrator.tell(.built, text) }
 
@@ -126,6 +133,13 @@ package final class Rehearsal: Sendable {
                 throw DrillFailure("\(page.path):\(step.line): \(failure)")
             }
         }
+    }
+
+    /// What an operator did some time ago, and is to be mended now: the newest epoch was ended with a bump that gives up
+    /// what no block holds.
+    func giveUp() async throws {
+        try await type("varve epoch plan", Expectation("…\ndigest DIGEST\n…"), 0)
+        try await type("varve epoch bump --drop --accept-loss DIGEST", nil, 0)
     }
 
     private func cluster() throws -> DrillCluster {
