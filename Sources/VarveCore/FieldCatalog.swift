@@ -43,7 +43,7 @@ package struct FieldCatalog: Sendable {
         var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] >= 0 {
             let candidate = names[Int(slots[slot])]
-            if candidate.count == name.count, candidate.withUnsafeBytes({ $0.elementsEqual(name) }) { break }
+            if candidate.count == name.count, candidate.withUnsafeBytes({ compareRaw($0, name) == 0 }) { break }
             slot = (slot + 1) & (slots.count - 1)
         }
         return slot

@@ -106,7 +106,7 @@ func compareBytes(_ a: Bytes, _ b: Bytes) -> Int {
     a.withUnsafeBytes { x in b.withUnsafeBytes { y in compareRaw(x, y) } }
 }
 
-func compareRaw(_ x: UnsafeRawBufferPointer, _ y: UnsafeRawBufferPointer) -> Int {
+package func compareRaw(_ x: UnsafeRawBufferPointer, _ y: UnsafeRawBufferPointer) -> Int {
     let shared = min(x.count, y.count)
     if shared > 0 {
         let order = memcmp(x.baseAddress!, y.baseAddress!, shared)

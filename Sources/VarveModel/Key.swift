@@ -113,25 +113,37 @@ public struct TableName: Sendable, Hashable, Comparable, CustomStringConvertible
 
     /// A user's table. Throws `BAD_REQUEST` with what is wrong with the name.
     public init(_ text: some StringProtocol) throws(VarveError) {
-        let lower = Array(
-            text.utf8.map { (0x41...0x5a).contains($0) ? $0 + 0x20 : $0 })
-        let isLetter: (UInt8) -> Bool = { (0x61...0x7a).contains($0) || $0 == 0x5f }
-        guard let head = lower.first, isLetter(head), lower.count <= 63,
-            lower.allSatisfy({ isLetter($0) || (0x30...0x39).contains($0) })
-        else {
+        let lower = String(decoding: text.utf8.map { (0x41...0x5a).contains($0) ? $0 + 0x20 : $0 }, as: UTF8.self)
+        guard Self.isWellFormed(lower) else {
             throw VarveError(
                 .badRequest, "\"\(text)\" is no table name: letters, digits and _, at most 63, no digit first")
         }
-        let name = String(decoding: lower, as: UTF8.self)
-        guard name != "varve", name != "main", name != "temp", !name.hasPrefix("sqlite_"), !name.hasSuffix("_history")
-        else { throw VarveError(.badRequest, "the table name \"\(name)\" is reserved") }
-        self.text = name
+        guard !Self.isReserved(lower) else {
+            throw VarveError(.badRequest, "the table name \"\(text)\" is reserved")
+        }
+        self.text = lower
+    }
+
+    private static func isWellFormed(_ lower: String) -> Bool {
+        func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7a).contains(byte) || byte == 0x5f }
+        guard let head = lower.utf8.first, isLetter(head), lower.utf8.count <= 63 else { return false }
+        return lower.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) }
+    }
+
+    private static func isReserved(_ lower: String) -> Bool {
+        lower == "varve" || lower == "main" || lower == "temp" || lower.hasPrefix("sqlite_")
+            || lower.hasSuffix("_history")
     }
 
     /// A name as it stands in a record or manifest.
     package init(stored text: String) throws(VarveError) {
         if text == Self.transactions.text {
             self = .transactions
+            return
+        }
+        // Every operation of every record comes this way: nothing is copied of a name as it should be.
+        if Self.isWellFormed(text), !Self.isReserved(text) {
+            self = TableName(unchecked: text)
             return
         }
         try self.init(text)
@@ -141,7 +153,8 @@ public struct TableName: Sendable, Hashable, Comparable, CustomStringConvertible
         }
     }
 
-    public static func == (a: TableName, b: TableName) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+    // Their bytes are ASCII, its own canonical form: to compare the texts is to compare the bytes.
+    public static func == (a: TableName, b: TableName) -> Bool { a.text == b.text }
     public static func < (a: TableName, b: TableName) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }
     public var description: String { text }
 }
