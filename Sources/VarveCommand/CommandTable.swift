@@ -245,6 +245,19 @@ enum CommandTable {
                     parameters: [Parameters.config, Parameters.json],
                     examples: [Example("varve blocks verify --config node.yaml", "a report, or each damage in a line")]),
                 Command(
+                    "gc", "Remove files that no block names",
+                    discussion: """
+                        What publications left that lost or never ended, claims on published blocks, and signs of nodes \
+                        that were not seen for 30 days. The first run writes down which files it means to remove, a run \
+                        after the grace looks again and removes what still is garbage; nodes may run meanwhile. A file \
+                        that any manifest names is never removed. Run it every day.
+                        """,
+                    parameters: [Parameters.grace, Parameters.showOnly, Parameters.config, Parameters.json],
+                    examples: [
+                        Example("varve blocks gc --dry-run --config node.yaml", "what is garbage"),
+                        Example("varve blocks gc --config node.yaml", "daily: what was found an hour ago goes"),
+                    ]),
+                Command(
                     "flush", "Cut the open block now",
                     discussion: """
                         Answers when the node has published the block, or found it published, and uses its files.

@@ -129,6 +129,10 @@ enum Parameters {
     static let toCluster = Option.optional(
         "to-cluster", .text, "NAME", "Cluster of the new log: a name in the nodes' section log.clusters.")
     static let dryRun = Option.flag("dry-run", "Only say whether it could be done.")
+    static let showOnly = Option.flag("dry-run", "Only list it; nothing is changed.")
+    static let grace = Option.value(
+        "grace", .grace, "D", default: .seconds(3600),
+        "How long what was found stays written down before it is removed.")
     static let endedEpoch = Option.optional(
         "epoch", .integer(0...32_767), "N", "The ended epoch; without it the newest.")
     static let apply = Option.flag("apply", "Apply what the database does not know.")
@@ -181,6 +185,12 @@ extension ValueType where Value == UInt64 {
 }
 
 extension ValueType where Value == Duration {
+    static var grace: Self {
+        ValueType(expected: "a duration, like PT1H or PT0S") { text in
+            VarveModel.duration(fromISO: text).flatMap { $0 >= .zero ? $0 : nil }
+        }
+    }
+
     static var duration: Self {
         ValueType(expected: "a duration of at least a millisecond, like PT4H or PT0.5S") { text in
             VarveModel.duration(fromISO: text).flatMap { $0 >= .milliseconds(1) ? $0 : nil }

@@ -103,6 +103,10 @@ package struct Opening: Sendable {
             let proof = try await LogProof(
                 log, current, database: format.database, newest: loading.newest, recheck: recheck
             ).prove()
+            if let newest = loading.newest {
+                // Whoever put it may have died before its name was durable, and this node builds on it.
+                try store.objects.persist(BlockStore.manifestName(newest.last.epoch, newest.number))
+            }
             let loaded = try loading.load(settings: settings, genesis: proof.genesis)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, places: places,

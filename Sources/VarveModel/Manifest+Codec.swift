@@ -1,4 +1,7 @@
-/// A manifest's bytes: one CBOR map, keys 0 to 18 (docs/storage-format.md, "Manifest").
+/// A manifest's bytes: one CBOR map, keys 0 to 18, and from format 2 on the CRC32C of these bytes behind it
+/// (docs/storage-format.md, "Manifest").
+///
+/// Every manifest but the newest is also held by the digest in its successor; the checksum is for the newest.
 
 extension Manifest {
     public func encoded() -> Bytes {
@@ -9,7 +12,7 @@ extension Manifest {
             w.unsigned(next)
             next += 1
         }
-        key(&w); w.unsigned(Self.format)
+        key(&w); w.unsigned(format)
         key(&w); w.byteString(database)
         key(&w); w.unsigned(last.epoch.number)
         key(&w); w.unsigned(number.value)
@@ -36,18 +39,20 @@ extension Manifest {
         key(&w); settings.encode(to: &w)
         key(&w); w.array(tables.count)
         for table in tables { table.encode(to: &w) }
-        return Bytes(w.bytes)
+        guard format > 1 else { return Bytes(w.bytes) }
+        let sum = w.bytes.withUnsafeBytes { crc32c($0) }
+        return Bytes(w.bytes + (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) })
     }
 
     public static func decode(_ bytes: Bytes) throws(CBORFault) -> Manifest {
-        var r = CBORReader(bytes)
+        let format = try Self.format(of: bytes)
+        var r = CBORReader(format == 1 ? bytes : try Self.checked(bytes))
         guard try r.map() == 19 else { throw r.fault("no manifest") }
         func key(_ expected: UInt64, _ r: inout CBORReader) throws(CBORFault) {
             guard try r.unsigned() == expected else { throw r.fault("expected field \(expected) of a manifest") }
         }
         try key(0, &r)
-        let format = try r.unsigned()
-        guard format == Self.format else { throw r.fault("manifest format \(format) is of a later version") }
+        _ = try r.unsigned()
         try key(1, &r)
         let database = try r.bytes16()
         try key(2, &r)
@@ -95,11 +100,34 @@ extension Manifest {
         var tables: [Table] = []
         for _ in 0..<(try r.array()) { tables.append(try Table.decode(&r)) }
         try r.expectEnd()
-        return Manifest(
+        var manifest = Manifest(
             database: database, number: number, previous: previous, first: first, last: last, logTime: logTime,
             effectiveTime: effectiveTime, systemTime: systemTime, inputChain: inputChain, effectChain: effectChain,
             recordDigest: recordDigest, horizon: horizon, anchors: anchors, cut: cut, counts: counts,
             settings: settings, tables: tables)
+        manifest.format = format
+        return manifest
+    }
+
+    private static func format(of bytes: Bytes) throws(CBORFault) -> UInt64 {
+        var r = CBORReader(bytes)
+        guard try r.map() == 19, try r.unsigned() == 0 else { throw r.fault("no manifest") }
+        let format = try r.unsigned()
+        guard (1...Self.format).contains(format) else {
+            throw r.fault("manifest format \(format) is of a later version")
+        }
+        return format
+    }
+
+    /// The bytes before the checksum, which they fit.
+    private static func checked(_ bytes: Bytes) throws(CBORFault) -> Bytes {
+        guard bytes.count > 4 else { throw CBORReader(bytes).fault("no manifest") }
+        let content = bytes[0..<bytes.count - 4]
+        let sum = content.withUnsafeBytes { crc32c($0) }
+        for i in 0..<4 where bytes[content.count + i] != UInt8(truncatingIfNeeded: sum >> (8 * UInt32(i))) {
+            throw CBORReader(bytes).fault("a manifest with another checksum")
+        }
+        return content
     }
 }
 

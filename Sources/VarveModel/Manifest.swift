@@ -4,8 +4,11 @@
 /// same bytes, and a node that would not has diverged.
 
 public struct Manifest: Sendable, Equatable {
-    public static let format: UInt64 = 1
+    /// What this version writes. Format 1 is still read: it is the same without a checksum of its own.
+    public static let format: UInt64 = 2
 
+    /// Of the bytes it was decoded from; they are made again to the byte.
+    public var format = Manifest.format
     public var database: DatabaseID
     public var number: BlockNumber
     /// SHA-256 of the previous manifest's bytes; of the epoch record `e0000` for the first.

@@ -154,6 +154,13 @@ package struct BlockStore: Sendable {
         return chain
     }
 
+    /// Numbers of all manifests of an epoch, on the chain or off it.
+    package func manifestNumbers(of epoch: Epoch) throws(VarveError) -> [BlockNumber] {
+        let prefix = "blocks/e\(hexNumber(epoch.number, 4))/"
+        return try objects.list(prefix).compactMap { Self.number(in: $0, after: prefix + "b", digits: 16) }
+            .map { BlockNumber($0) }
+    }
+
     /// One manifest by itself: its place in the chain is not checked. nil when it is not there.
     package func manifest(_ epoch: Epoch, _ number: BlockNumber) throws(VarveError) -> StoredManifest? {
         let name = Self.manifestName(epoch, number)
@@ -165,7 +172,7 @@ package struct BlockStore: Sendable {
             }
             return StoredManifest(manifest)
         } catch {
-            throw unreadable(name, bytes, error, "blocks before it are intact")
+            throw unreadable(name, bytes, error, "blocks before it are intact", newest: Manifest.format)
         }
     }
 
@@ -263,11 +270,15 @@ package struct BlockStore: Sendable {
 
     // MARK: Errors
 
-    private func unreadable(_ name: String, _ bytes: Bytes, _ fault: CBORFault, _ safe: String) -> VarveError {
-        if let version = Self.laterVersion(bytes) {
+    /// - Parameter newest: the highest format of such an object that this version reads.
+    private func unreadable(
+        _ name: String, _ bytes: Bytes, _ fault: CBORFault, _ safe: String, newest: UInt64 = 1
+    ) -> VarveError {
+        if let version = Self.laterVersion(bytes, than: newest) {
             return VarveError(
                 .unsupportedRecord,
-                "\(name) is of format \(version), this version of varve reads format 1; \(safe), and nothing was written",
+                "\(name) is of format \(version), this version of varve reads format \(newest); \(safe), and nothing was "
+                    + "written",
                 next: "install a newer version of varve on this node; if none ever wrote here, the file is damaged: "
                     + "restore it from a copy")
         }
@@ -277,10 +288,10 @@ package struct BlockStore: Sendable {
     }
 
     /// Each of these objects is a map whose field 0 is its format, in every version.
-    private static func laterVersion(_ bytes: Bytes) -> UInt64? {
+    private static func laterVersion(_ bytes: Bytes, than newest: UInt64) -> UInt64? {
         var reader = CBORReader(bytes)
         guard let count = try? reader.map(), count > 0, (try? reader.unsigned()) == 0,
-            let version = try? reader.unsigned(), version > 1
+            let version = try? reader.unsigned(), version > newest
         else { return nil }
         return version
     }

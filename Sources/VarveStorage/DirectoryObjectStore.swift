@@ -121,13 +121,32 @@ package final class DirectoryObjectStore: ObjectStore {
     }
 
     package func list(_ prefix: String) throws(VarveError) -> [String] {
+        try entries(prefix).filter { !$0.isDirectory }.map { prefix + $0.name }
+    }
+
+    package func parts(_ prefix: String) throws(VarveError) -> [String] {
+        try entries(prefix).filter(\.isDirectory).map { "\(prefix)\($0.name)/" }
+    }
+
+    package func age(of name: String) throws(VarveError) -> Duration? {
+        try requireObjectName(name)
+        return try io { () throws(IOError) in
+            guard let written = try FileSystem.modifiedSeconds(of: file(name)) else { return nil }
+            // Now, by the clock that stamps files: nobody else's says anything of them.
+            let probe = temporaryPath(suffix: ".probe")
+            _ = try File(probe, .createNew)
+            let now = try FileSystem.modifiedSeconds(of: probe)
+            try FileSystem.remove(probe)
+            return now.map { .seconds(max(0, $0 - written)) }
+        }
+    }
+
+    private func entries(_ prefix: String) throws(VarveError) -> [Directory.Entry] {
         try requirePrefix(prefix)
         return try io { () throws(IOError) in
             let directory = prefix.isEmpty ? path : file(String(prefix.dropLast()))
             do throws(IOError) {
-                return try Directory.list(directory).compactMap {
-                    $0.isDirectory || !isObjectName($0.name) ? nil : prefix + $0.name
-                }
+                return try Directory.list(directory).filter { isObjectName($0.name) }
             } catch {
                 guard error.kind == .missing else { throw error }
                 try requireMounted()

@@ -38,6 +38,19 @@ package final class MemoryObjectStore: ObjectStore {
         }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
+    package func parts(_ prefix: String) throws(VarveError) -> [String] {
+        try requirePrefix(prefix)
+        let found = objects.withLock { objects in
+            Set(
+                objects.keys.compactMap { name -> String? in
+                    guard name.hasPrefix(prefix) else { return nil }
+                    let rest = name.dropFirst(prefix.count)
+                    return rest.firstIndex(of: "/").map { prefix + rest[...$0] }
+                })
+        }
+        return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
     package func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try contents(name) }
 
     package func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {

@@ -35,6 +35,12 @@ package protocol ObjectStore: Sendable {
     /// Names that begin with `prefix`, which ends with `/`, in byte order; one level, no parts below.
     func list(_ prefix: String) throws(VarveError) -> [String]
 
+    /// What stands one level below `prefix` and has, or had, objects below it: prefixes, each ending with `/`, in byte order.
+    func parts(_ prefix: String) throws(VarveError) -> [String]
+
+    /// How long ago an object was written, by the store's own clock; nil when that is not known.
+    func age(of name: String) throws(VarveError) -> Duration?
+
     /// An object opened for reading parts of it, which stays readable while it is held.
     func open(_ name: String) throws(VarveError) -> (any ObjectContents)?
 
@@ -49,6 +55,11 @@ package protocol ObjectStore: Sendable {
 
     /// Whether other nodes may share it (a directory), or it ends with the process (memory).
     var isShared: Bool { get }
+}
+
+extension ObjectStore {
+    package func age(of name: String) throws(VarveError) -> Duration? { nil }
+    package func parts(_ prefix: String) throws(VarveError) -> [String] { [] }
 }
 
 package enum PutOutcome: Sendable, Equatable {

@@ -105,6 +105,25 @@ package struct ObjectStoreContract: Sendable, CustomStringConvertible {
             try promise(try store.list("claims/e0000/b/").isEmpty, "it is still listed")
             try promise(try store.putIfAbsent("claims/e0000/b/0", Bytes("other")) == .created, "it is not put again")
         },
+        ObjectStoreContract(description: "a name is made durable by whoever finds it, as often as it is asked for") {
+            store, other in
+            _ = try store.putIfAbsent("blocks/e0000/x.cbor", Bytes("first"))
+            for handle in [other, store, other] { try handle.persist("blocks/e0000/x.cbor") }
+            try promise(try other.get("blocks/e0000/x.cbor") == Bytes("first"), "the object changed")
+            try promise(try other.list("blocks/e0000/") == ["blocks/e0000/x.cbor"], "there are other names")
+            do {
+                try store.persist("../x")
+            } catch let error as VarveError where error.code == .internal {
+                return
+            }
+            throw ContractViolation(description: "a name that leads elsewhere was made durable")
+        },
+        ObjectStoreContract(description: "parts are the names one level down that have objects below them") {
+            store, other in
+            for name in ["p/b/x", "p/b/y/z", "p/a/x", "p/file", "q/x"] { _ = try store.putIfAbsent(name, Bytes()) }
+            try promise(try other.parts("p/") == ["p/a/", "p/b/"], "got \(try other.parts("p/"))")
+            try promise(try other.parts("no/").isEmpty, "what is missing has parts")
+        },
         ObjectStoreContract(description: "a node that puts nothing makes no progress") { store, other in
             _ = try store.putIfAbsent("x", Bytes("first"))
             try promise(try other.progress(of: "n1") == 0, "there is progress")

@@ -107,6 +107,7 @@ final class GatedStore: ObjectStore {
         _ = try other.putIfAbsent(name, Bytes(damaged))
         return try other.open(name)
     }
+    func parts(_ prefix: String) throws(VarveError) -> [String] { try base.parts(prefix) }
     func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
         try pass(.put, name)
         try base.overwrite(name, bytes)

@@ -129,12 +129,13 @@ import VarveStorage
             try await fill(configuration(path), "one")
             let file = URL(filePath: "\(path)/storage/\(name)")
             var bytes = try Data(contentsOf: file)
-            #expect(bytes[1] == 0 && bytes[2] == 1)
-            bytes[2] = 2
+            let format: UInt8 = name.hasPrefix("blocks/") ? 2 : 1
+            #expect(bytes[1] == 0 && bytes[2] == format)
+            bytes[2] = format + 1
             try bytes.write(to: file)
             let error = try #require(try await outcome(configuration(path)).first)
             #expect(error.code == .unsupportedRecord)
-            #expect(error.message.contains(name) && error.message.contains("format 2"), "\(error)")
+            #expect(error.message.contains(name) && error.message.contains("format \(format + 1)"), "\(error)")
             #expect(error.next?.contains("newer version of varve") == true, "\(error)")
             #expect(try Data(contentsOf: file) == bytes)
         }

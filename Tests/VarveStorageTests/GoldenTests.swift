@@ -34,11 +34,24 @@ struct GoldenTests {
         }
     }
 
-    @Test("a manifest")
-    func manifest() throws {
-        let golden = try hexFixture("manifest.hex")
-        #expect(sampleManifest().encoded().array == golden)
-        #expect(try Manifest.decode(Bytes(golden)) == sampleManifest())
+    @Test("a manifest, of this format and the one before", arguments: [1, 2] as [UInt64])
+    func manifest(format: UInt64) throws {
+        let golden = try hexFixture(format == 1 ? "manifest.hex" : "manifest-2.hex")
+        var sample = sampleManifest()
+        #expect(sample.format == 2)
+        sample.format = format
+        #expect(sample.encoded().array == golden)
+        #expect(try Manifest.decode(Bytes(golden)) == sample)
+    }
+
+    @Test("whatever bit of a manifest flips, it is no manifest")
+    func flippedManifest() throws {
+        let golden = try hexFixture("manifest-2.hex")
+        for bit in 0..<golden.count * 8 {
+            var bytes = golden
+            bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+            #expect(throws: CBORFault.self, "bit \(bit)") { try Manifest.decode(Bytes(bytes)) }
+        }
     }
 
     @Test("a block file")

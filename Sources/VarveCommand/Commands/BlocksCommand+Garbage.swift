@@ -1,0 +1,58 @@
+// `varve blocks gc`: what nobody needs any more goes.
+
+import VarveModel
+import VarveRecovery
+import VarveTerminal
+
+extension BlocksCommand {
+    func collectGarbage() throws -> ExitCode {
+        let store = try Composition.blocks(surroundings.configuration(invocation[Parameters.config]))
+        let collection = GarbageCollection(store, grace: invocation[Parameters.grace])
+        let isRehearsal = invocation[Parameters.showOnly]
+        let report = try isRehearsal ? collection.look() : collection.run()
+        if invocation[Parameters.json] {
+            try surroundings.output.json(report.json(isRehearsal: isRehearsal))
+        } else {
+            for line in report.lines(isRehearsal: isRehearsal) { try surroundings.output.line(line) }
+        }
+        return .success
+    }
+}
+
+extension GarbageCollection.Report {
+    fileprivate func lines(isRehearsal: Bool) -> [String] {
+        func bytes(_ objects: [Garbage.Object]) -> String {
+            Quantity.bytes(Int(clamping: objects.reduce(0) { $0 + $1.bytes }))
+        }
+        var lines: [String] = []
+        for object in isRehearsal ? garbage.files + garbage.nodes : removed {
+            lines.append("\(isRehearsal ? "garbage" : "removed")  \(object.name)")
+        }
+        if isRehearsal {
+            lines.append(
+                "\(garbage.files.count) files (\(bytes(garbage.files))), \(garbage.claims.count) claims and "
+                    + "\(garbage.nodes.count) signs of nodes (\(bytes(garbage.nodes))) are garbage; nothing was changed"
+            )
+            return lines
+        }
+        lines.append("removed \(removed.count) files (\(bytes(removed))) and \(garbage.claims.count) claims")
+        if !waiting.isEmpty {
+            lines.append(
+                "\(waiting.count) more (\(bytes(waiting))) are written down; next: varve blocks gc in "
+                    + "\(Quantity.time(wait ?? .zero))")
+        }
+        return lines
+    }
+
+    fileprivate func json(isRehearsal: Bool) -> Value {
+        func list(_ objects: [Garbage.Object]) -> Value {
+            .array(objects.map { ["name": .text($0.name), "bytes": .integer(Int64(clamping: $0.bytes))] })
+        }
+        return [
+            "dryRun": .bool(isRehearsal), "files": list(garbage.files),
+            "claims": .array(garbage.claims.map { .text($0) }), "nodes": list(garbage.nodes),
+            "removed": list(removed), "waiting": list(waiting),
+            "waitSeconds": wait.map { .integer($0.components.seconds) } ?? .null,
+        ]
+    }
+}

@@ -1,0 +1,133 @@
+/// Takes garbage away in two looks: the first writes down what it means to remove (`gc/`), the second, after the grace, looks
+/// again and removes what still is garbage. Any number of collectors may run at once, and end anywhere.
+///
+/// Claims and signs of nodes go at the first look: no data depends on them, and who still needs one makes it again.
+
+internal import VarveCore
+package import VarveModel
+package import VarveStorage
+
+package struct GarbageCollection: Sendable {
+    package static let graceDefault = Duration.seconds(3600)
+
+    package struct Report: Sendable, Equatable {
+        /// What was found garbage now: removed, or waiting.
+        package var garbage: Garbage
+        package var removed: [Garbage.Object] = []
+        /// Written down, now or before, and not yet past its grace.
+        package var waiting: [Garbage.Object] = []
+        /// Until everything that waits may be removed, as far as the store's clock tells.
+        package var wait: Duration?
+    }
+
+    /// What one collector means to remove.
+    package struct Intent: Sendable, Equatable {
+        package static let format: UInt64 = 1
+        package var names: [String]
+
+        package init(_ names: [String]) { self.names = names.sorted() }
+
+        /// `{0: format, 1: [names]}`
+        package func encoded() -> Bytes {
+            var w = CBORWriter()
+            w.map(2)
+            w.unsigned(0)
+            w.unsigned(Self.format)
+            w.unsigned(1)
+            w.array(names.count)
+            for name in names { w.text(name) }
+            return Bytes(w.bytes)
+        }
+
+        package static func decode(_ bytes: Bytes) throws(CBORFault) -> Intent {
+            var r = CBORReader(bytes)
+            guard try r.map() == 2, try r.unsigned() == 0, try r.unsigned() == format, try r.unsigned() == 1 else {
+                throw r.fault("no intent")
+            }
+            var names: [String] = []
+            for _ in 0..<(try r.array()) { names.append(try r.text()) }
+            try r.expectEnd()
+            return Intent(names)
+        }
+
+        /// Named by its content: two collectors that mean the same write the same object.
+        package var name: String { "gc/\(Digest(of: encoded()).shortHex).cbor" }
+    }
+
+    private let store: BlockStore
+    private let grace: Duration
+
+    package init(_ store: BlockStore, grace: Duration = graceDefault) {
+        self.store = store
+        self.grace = grace
+    }
+
+    /// What is garbage, and what of it waits; nothing is changed.
+    package func look() throws(VarveError) -> Report {
+        var report = Report(garbage: try Garbage.look(in: store))
+        let pending = try intents()
+        let names = Set(pending.flatMap(\.intent.names))
+        report.waiting = report.garbage.files.filter { names.contains($0.name) }
+        report.wait = wait(pending)
+        return report
+    }
+
+    package func run() throws(VarveError) -> Report {
+        // Before the look: what is removed was garbage after its grace was over.
+        let pending = try intents()
+        var report = Report(garbage: try Garbage.look(in: store))
+        let over = pending.filter { $0.age >= grace }
+        let (past, future) = (
+            Set(over.flatMap(\.intent.names)), Set(pending.filter { $0.age < grace }.flatMap(\.intent.names))
+        )
+        for object in report.garbage.files {
+            if past.contains(object.name) || grace == .zero {
+                try store.objects.remove(object.name)
+                report.removed.append(object)
+            } else {
+                report.waiting.append(object)
+            }
+        }
+        // Only now: a collector that ended before this is followed by one that goes on.
+        for (_, name, _) in over { try store.objects.remove(name) }
+        let new = report.waiting.map(\.name).filter { !future.contains($0) }
+        if !new.isEmpty { try write(Intent(new)) }
+        for name in report.garbage.claims { try store.objects.remove(name) }
+        for object in report.garbage.nodes {
+            try store.objects.remove(object.name)
+            report.removed.append(object)
+        }
+        report.wait = new.isEmpty ? wait(pending.filter { $0.age < grace }) : grace
+        return report
+    }
+
+    // MARK: Intents
+
+    private typealias Pending = (intent: Intent, name: String, age: Duration)
+
+    private func intents() throws(VarveError) -> [Pending] {
+        var found: [Pending] = []
+        for name in try store.objects.list("gc/") {
+            // Another collector may be through with it.
+            guard let bytes = try store.objects.get(name) else { continue }
+            guard let intent = try? Intent.decode(bytes), intent.name == name else { continue }
+            found.append((intent, name, try store.objects.age(of: name) ?? .zero))
+        }
+        return found
+    }
+
+    private func wait(_ pending: [Pending]) -> Duration? { pending.map { max(.zero, grace - $0.age) }.max() }
+
+    /// On a full disk, which is when room is wanted most, a node gives up its reserve for it; it makes a new one later.
+    private func write(_ intent: Intent) throws(VarveError) {
+        do throws(VarveError) {
+            _ = try store.objects.putIfAbsent(intent.name, intent.encoded())
+        } catch {
+            guard error.code == .storageFull,
+                let reserve = try store.objects.list("nodes/").first(where: { $0.hasSuffix(".reserve") })
+            else { throw error }
+            try store.objects.remove(reserve)
+            _ = try store.objects.putIfAbsent(intent.name, intent.encoded())
+        }
+    }
+}
