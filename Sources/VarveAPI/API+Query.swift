@@ -35,7 +35,7 @@ extension API {
                 limits: QueryLimits(
                     memoryBytesMax: node.configuration.query.maxMemory,
                     resultBytesMax: node.configuration.http.maxResultBytes)),
-            on: SnapshotSource(view.snapshot, asOf: view.asOf))
+            on: SnapshotSource(view.snapshot, asOf: view.asOf, nodes: { [node] in node.nodeRows() }))
         let stream = QueryStream(run: run, view: view, began: began, times: node.instruments.querySeconds)
         return isJSON ? try await json(stream) : try await ndjson(stream)
     }

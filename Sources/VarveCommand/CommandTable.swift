@@ -406,8 +406,8 @@ enum CommandTable {
                 Command(
                     "check", "Check a configuration file",
                     discussion: """
-                        Reads it as a node would and says what is wrong, with line and key. Opens neither log nor \
-                        storage.
+                        Reads it as a node would and says what is wrong, with line and key. Does not open the log; where \
+                        the storage holds a database already, it is compared with the settings that hold there.
                         """,
                     parameters: [Parameters.configFile, Parameters.json],
                     examples: [Example("varve config check node.yaml", "exit code 78 when it is wrong")])

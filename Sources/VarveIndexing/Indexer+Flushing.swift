@@ -40,6 +40,7 @@ extension Indexer {
 
     /// Steps a publication until the block is adopted or the node goes no further.
     private func publish(_ block: FrozenBlock, after previous: Digest) async {
+        readBack.withLock { $0 = [] }
         var publication = Publication(block, previous: previous, as: presence.claim)
         var effects = publication.step(.begin(others: presence.candidates), now: now)
         while !effects.isEmpty {
@@ -104,7 +105,10 @@ extension Indexer {
                 try store.objects.persist(encoded.file.name)
             } else {
                 try store.publishFile(encoded)
+                readBack.withLock { _ = $0.insert(encoded.file.name) }
                 counters.bytesWritten.add(encoded.file.size, ordering: .relaxed)
+                logger.debug(
+                    "block file written", metadata: ["block": "\(block.number)", "bytes": "\(encoded.file.size)"])
             }
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(table, of: block)?.file)
@@ -139,7 +143,8 @@ extension Indexer {
         do throws(VarveError) {
             // Read and checked before the copy in memory goes, and the log may: what storage holds must be whole.
             if block.agrees(with: manifest, previous: manifest.previous) {
-                try await onDisk(flushQueue) { () throws(VarveError) in try adopted.check() }
+                let known = readBack.withLock { $0 }
+                try await onDisk(flushQueue) { () throws(VarveError) in try adopted.check(but: known) }
             }
         } catch {
             noteTrouble(error, block)

@@ -115,6 +115,8 @@ package final class Indexer: Sendable {
     let presenceQueue = DispatchQueue(label: "varve.presence")
     private let fatal = Mutex<VarveError?>(nil)
     let again = Mutex(false)
+    /// Files of the block that is being published that were written here and read back: their digests are known.
+    let readBack = Mutex<Set<String>>([])
     /// What earlier processes' ends say of the records ahead.
     let caution = Mutex(Caution())
 

@@ -11,6 +11,7 @@ public struct DatabaseSnapshot: Sendable {
     let view: ReadView
     let engine: QueryEngine
     let limits: QueryLimits
+    let nodes: @Sendable () -> [QueryNode]
 
     /// The position this node had applied when the snapshot was taken.
     public var position: Position { view.position }
@@ -60,7 +61,7 @@ public struct DatabaseSnapshot: Sendable {
     ) async throws(VarveError) -> QueryResult {
         let run = try await engine.start(
             QueryRequest(sql: sql, parameters: parameters, format: .values, deadline: .now + timeout, limits: limits),
-            on: SnapshotSource(view.snapshot, asOf: view.asOf))
+            on: SnapshotSource(view.snapshot, asOf: view.asOf, nodes: nodes))
         var rows: [[Value]] = []
         while let batch = try await run.nextBatch() { rows += batch.rows }
         return QueryResult(columns: run.columns, rows: rows, token: token)

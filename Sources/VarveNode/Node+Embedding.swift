@@ -17,7 +17,8 @@ extension Node {
         return DatabaseSnapshot(
             view: view, engine: queries,
             limits: QueryLimits(
-                memoryBytesMax: configuration.query.maxMemory, resultBytesMax: configuration.http.maxResultBytes))
+                memoryBytesMax: configuration.query.maxMemory, resultBytesMax: configuration.http.maxResultBytes),
+            nodes: { self.nodeRows() })
     }
 
     /// The database as it was at a position: the same on every node, for ever (but for what was erased).

@@ -186,7 +186,11 @@ public final class Node: Sendable {
     /// The settings stand in the log; a configuration that says otherwise is not followed, which nobody should have to
     /// find out by counting blocks.
     func settingsWarning(_ inForce: Settings) -> String? {
-        let wanted = initialSettings
+        Self.settingsWarning(inForce, configured: initialSettings)
+    }
+
+    /// nil when they agree.
+    package static func settingsWarning(_ inForce: Settings, configured wanted: Settings) -> String? {
         let differences: [(name: String, inForce: UInt64, wanted: UInt64)] = [
             ("rowsPerBlock", inForce.rowsPerBlock, wanted.rowsPerBlock),
             ("transactionsPerBlock", inForce.transactionsPerBlock, wanted.transactionsPerBlock),

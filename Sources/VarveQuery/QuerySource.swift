@@ -19,6 +19,13 @@ package protocol QuerySource: AnyObject, Sendable {
 
     /// Published blocks, oldest first.
     func blocks() throws(VarveError) -> [QueryBlock]
+
+    /// The nodes of the database as the one that is asked sees them, by id. Of now, whatever position is read.
+    func nodes() -> [QueryNode]
+}
+
+extension QuerySource {
+    package func nodes() -> [QueryNode] { [] }
 }
 
 package struct QueryTable: Sendable {
@@ -167,5 +174,28 @@ package struct QueryBlock: Sendable {
         self.cut = cut
         self.systemTime = systemTime
         self.files = files
+    }
+}
+
+/// A row of `varve.nodes`.
+package struct QueryNode: Sendable {
+    package var node: String
+    /// `this`, or what this node sees of another: `live`, `silent`, `stopped`, `watching`.
+    package var state: String
+    /// Since its file was last seen to change; 0 for the node itself.
+    package var unchangedMs: Int64
+    package var applied: Position?
+    package var adopted: Position?
+    package var block: Int64?
+    package var inputChain: String?
+    package var effectChain: String?
+    package var version: String?
+    package var address: String?
+    package var errorCode: String?
+
+    package init(node: String, state: String, unchangedMs: Int64) {
+        self.node = node
+        self.state = state
+        self.unchangedMs = unchangedMs
     }
 }

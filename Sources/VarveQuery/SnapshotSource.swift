@@ -11,11 +11,17 @@ internal import VarveStorage
 package final class SnapshotSource: QuerySource {
     private let snapshot: Snapshot
     private let position: Position
+    private let readNodes: @Sendable () -> [QueryNode]
     package let tables: [QueryTable]
 
-    /// - Parameter asOf: what is read is what was there at this position; nil reads the newest.
-    package init(_ snapshot: Snapshot, asOf: Position? = nil) {
+    /// - Parameters:
+    ///   - asOf: what is read is what was there at this position; nil reads the newest.
+    ///   - nodes: rows of `varve.nodes`, asked for when they are read.
+    package init(
+        _ snapshot: Snapshot, asOf: Position? = nil, nodes: @escaping @Sendable () -> [QueryNode] = { [] }
+    ) {
         self.snapshot = snapshot
+        readNodes = nodes
         position = asOf ?? snapshot.position
         tables = snapshot.tables.map { name, fields in
             var rows = 0
@@ -52,6 +58,8 @@ package final class SnapshotSource: QuerySource {
                     errorDetail: decision.failure?.detail, token: decision.token.description)
             }
     }
+
+    package func nodes() -> [QueryNode] { readNodes() }
 
     package func blocks() throws(VarveError) -> [QueryBlock] {
         snapshot.blocks.blocks.map(\.manifest).filter { $0.last <= position }.map { block in

@@ -1,4 +1,4 @@
-/// The tables of the schema `varve`: decided submissions, blocks, and the catalogue itself.
+/// The tables of the schema `varve`: decided submissions, blocks, nodes, and the catalogue itself.
 
 import CVarveSQLite
 import VarveModel
@@ -88,12 +88,13 @@ enum SystemTables {
         switch name {
         case "transactions": transactions(source)
         case "blocks": blocks(source)
+        case "nodes": nodes(source)
         case "tables": tables(source, control)
         default: nil
         }
     }
 
-    static let names = ["transactions", "blocks", "tables"]
+    static let names = ["transactions", "blocks", "nodes", "tables"]
 
     private static func transactions(_ source: any QuerySource) -> VirtualTable {
         SystemTable(
@@ -133,6 +134,27 @@ enum SystemTables {
                         .integer(block.number), .text(block.first.description), .text(block.last.description),
                         .integer(block.rows), .integer(block.transactions), .integer(block.bytes),
                         .text(block.cut), .timestamp(block.systemTime), .integer(block.files),
+                    ]
+                }
+            }
+        }
+    }
+
+    private static func nodes(_ source: any QuerySource) -> VirtualTable {
+        SystemTable(
+            columns: [
+                ("node", .text), ("state", .text), ("unchanged_ms", .integer), ("applied", .text), ("adopted", .text),
+                ("block", .integer), ("input_chain", .text), ("effect_chain", .text), ("version", .text),
+                ("address", .text), ("error_code", .text),
+            ], estimatedRows: 5
+        ) { _ in
+            func text(_ value: String?) -> Value { value.map { .text($0) } ?? .null }
+            return onePage { () throws(VarveError) in
+                source.nodes().map { row in
+                    [
+                        .text(row.node), .text(row.state), .integer(row.unchangedMs), text(row.applied?.description),
+                        text(row.adopted?.description), row.block.map { .integer($0) } ?? .null, text(row.inputChain),
+                        text(row.effectChain), text(row.version), text(row.address), text(row.errorCode),
                     ]
                 }
             }

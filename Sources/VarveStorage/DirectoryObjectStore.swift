@@ -67,6 +67,11 @@ package final class DirectoryObjectStore: ObjectStore {
 
     package var isShared: Bool { true }
 
+    /// Whether a database is there: for who only wants to look, since opening creates what is not.
+    package static func holdsDatabase(at path: String) -> Bool {
+        (try? FileSystem.exists(Directory.join(path, BlockStore.formatName))) ?? false
+    }
+
     // MARK: ObjectStore
 
     package func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {

@@ -31,6 +31,7 @@ import VarveWire
                 log: !Kafka { bootstrapServers: "\(broker.bootstrapServers)", topic: varve-crash-\(UUID().uuidString.prefix(8)) }
                 storage: !Local { path: \(directory)/storage }
                 indexer: { rowsPerBlock: 300 }
+                logging: { level: debug }
                 """
             var nodes: [NodeProcess] = []
             for i in 1...3 { nodes.append(try NodeProcess("node-\(i)", in: directory, sections)) }
@@ -95,6 +96,9 @@ import VarveWire
         let ratio = chaos.bytesWritten / Double(bytes)
         // Nodes that wrote every block each would be at 3.
         #expect(ratio < 2, "\(chaos.bytesWritten) bytes were written for \(bytes) of blocks, seed \(Self.seed)")
+        let worst = try await worstCopies(nodes)
+        // Only a node that slept while it wrote is overtaken, and then its files are there once more.
+        #expect(worst.copies <= Double(nodes.count), "block \(worst.block), seed \(Self.seed)")
         let seen = chaos.seen
         #expect(seen.kills > 0 && seen.pauses > 0 && count > 3 && load.readsCount > 0)
 
@@ -104,12 +108,41 @@ import VarveWire
             Crash: \(load.acknowledged.count) transactions acknowledged, \(load.refusedCount) refused, \
             \(load.againCount) calls made again, \(load.readsCount) reads of own writes; \(seen.kills) kills \
             (\(seen.killedAsleep) while paused), \(seen.pauses) pauses; \(count) blocks, \(bytes) bytes, \
-            \(Int(chaos.bytesWritten)) written: \(copies) times
+            \(Int(chaos.bytesWritten)) written: \(copies) times, block \(worst.block) most: \(worst.text) times
             """)
         TestReport.note(
             "crash",
             "ran (seed \(Self.seed): \(seen.kills) kills, \(seen.pauses) pauses, \(load.acknowledged.count) transactions, "
-                + "\(count) blocks, written \(copies) times)")
+                + "\(count) blocks, written \(copies) times, at worst \(worst.text))")
+    }
+
+    /// The block of which most was written for what it holds, from what every process said of every file it finished.
+    private func worstCopies(_ nodes: [NodeProcess]) async throws -> (block: UInt64, copies: Double, text: String) {
+        var written: [UInt64: Int] = [:]
+        for node in nodes {
+            for line in node.log.split(separator: "\n") where line.contains("block file written") {
+                let fields = line.split(separator: " ")
+                func number(_ name: String) -> Int? {
+                    fields.first { $0.hasPrefix(name + "=") }.flatMap { Int($0.dropFirst(name.count + 1)) }
+                }
+                guard let block = number("block"), let bytes = number("bytes") else { continue }
+                written[UInt64(block), default: 0] += bytes
+            }
+        }
+        var worst = (block: UInt64(0), copies: 0.0)
+        var before: BlockNumber?
+        while true {
+            let page = try await nodes[0].client.blocks(limit: 1_000, before: before).blocks
+            guard let last = page.last else { break }
+            for block in page {
+                let held = block.files.reduce(0) { $0 + $1.bytes }
+                let copies = held == 0 ? 0 : Double(written[block.number.value] ?? 0) / Double(held)
+                if copies > worst.copies { worst = (block.number.value, copies) }
+            }
+            before = last.number
+        }
+        #expect(worst.copies >= 1, "the nodes' logs do not say what was written")
+        return (worst.block, worst.copies, String(format: "%.3f", worst.copies))
     }
 
     /// Of the manifests that a node uses; waits until it has taken `last`.

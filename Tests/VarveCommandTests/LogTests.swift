@@ -18,6 +18,30 @@ import VarveModel
         try ran.output.split(separator: "\n").map { try parseJSON(String($0)) }
     }
 
+    @Test func aConfigurationIsComparedWithTheStorageThatIsThere() async throws {
+        try await withNode(yaml) { url, process, directory in
+            #expect(try await varve(["tx", "-", "--url", url], input: put("users", "ada")).code == 0)
+            let seen = try await varve(
+                "sql", "SELECT state, applied IS NOT NULL AS applied FROM varve.nodes", "--format", "ndjson", "--url",
+                url)
+            #expect(seen.output == "{\"state\":\"this\",\"applied\":1}\n", "\(seen.errors)")
+            #expect(try await varve("blocks", "flush", "--url", url).code == 0)
+            process.send(SIGTERM)
+            #expect(await process.wait() == .code(0))
+            let agrees = try await varve("config", "check", "\(directory)/node.yaml")
+            #expect(agrees.code == 0 && !agrees.output.contains("warning"), "\(agrees.output)")
+            #expect(agrees.output.contains("block    0, up to 0-"), "\(agrees.output)")
+            try write(yaml + "indexer: { rowsPerBlock: 7 }\n", to: "\(directory)/other.yaml")
+            let differs = try await varve("config", "check", "\(directory)/other.yaml")
+            #expect(differs.code == 0)
+            #expect(differs.output.contains("rowsPerBlock is 102400, configured 7"), "\(differs.output)")
+            // Where there is no database none is begun.
+            try write("log: !Local { path: log }\nstorage: !Local { path: nowhere }\n", to: "\(directory)/new.yaml")
+            #expect(try await varve("config", "check", "\(directory)/new.yaml").code == 0)
+            #expect(access("\(directory)/nowhere", F_OK) != 0)
+        }
+    }
+
     @Test func recordsAreShownByPositionTypeTableAndID() async throws {
         try await withNode(yaml) { url, process, directory in
             let id = "0b8f0000000000000000000000000001"

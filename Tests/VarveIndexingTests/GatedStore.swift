@@ -21,6 +21,7 @@ final class GatedStore: ObjectStore {
         var held: [Held] = []
         var refusals: [(prefix: String, error: VarveError)] = []
         var changes: [(prefix: String, change: @Sendable (Bytes) -> Bytes)] = []
+        var opened: [String] = []
         var damage: (prefix: String, isOn: @Sendable () -> Bool)?
     }
 
@@ -63,6 +64,9 @@ final class GatedStore: ObjectStore {
         state.withLock { $0.damage = (prefix, isOn) }
     }
 
+    /// Names in the order in which they were opened.
+    var opened: [String] { state.withLock { $0.opened } }
+
     private func pass(_ call: Call, _ name: String) throws(VarveError) {
         let (held, refusal) = state.withLock { state -> (Held?, VarveError?) in
             let refusal = call == .put ? state.refusals.first { name.hasPrefix($0.prefix) }?.error : nil
@@ -97,7 +101,10 @@ final class GatedStore: ObjectStore {
     func size(of name: String) throws(VarveError) -> UInt64? { try base.size(of: name) }
     func list(_ prefix: String) throws(VarveError) -> [String] { try base.list(prefix) }
     func open(_ name: String) throws(VarveError) -> (any ObjectContents)? {
-        let damage = state.withLock { $0.damage }
+        let damage = state.withLock { state in
+            state.opened.append(name)
+            return state.damage
+        }
         guard let damage, name.hasPrefix(damage.prefix), damage.isOn(), let bytes = try base.get(name) else {
             return try base.open(name)
         }

@@ -20,6 +20,17 @@ import VarveStorage
         }
     }
 
+    /// To open a block file takes its SHA-256: whoever wrote it does so once, to read it back, and so does who adopts it.
+    @Test func aFileIsCheckedOnceByEachNode() async throws {
+        try await Nodes.run("a", "b", settings: Settings(rowsPerBlock: 2)) { nodes in
+            for i in 0..<2 { try await nodes.put(0, i) }
+            for i in 0..<2 { try await until { adopted(nodes[i]) == 0 } }
+            let files = nodes[0].snapshot.blocks.blocks[0].manifest.tables.flatMap(\.files).map(\.name).sorted()
+            #expect(files.count == 2)
+            for i in 0..<2 { #expect(nodes.gate(i).opened.filter { $0.hasSuffix(".arrow") }.sorted() == files) }
+        }
+    }
+
     @Test func claimsGoWhenTheirBlockIsPublished() async throws {
         try await Nodes.run("a", settings: Settings(rowsPerBlock: 1)) { nodes in
             for i in 0..<3 { try await nodes.put(0, i) }

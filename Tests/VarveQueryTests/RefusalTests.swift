@@ -25,7 +25,7 @@ import VarveModel
         "SELECT edit('x')", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE users", "BEGIN", "COMMIT", "SAVEPOINT s", "",
         "  ; -- nothing", "SELECT * FROM nobody", "SELECT nobody FROM users", "SELEC 1", "SELECT 1 FORM users",
         "SELECT * FROM sqlite_schema", "SELECT * FROM main.sqlite_master", "SELECT * FROM varve", "SELECT \"text\"",
-        "SELECT 'unclosed", "SELECT /* unclosed", "SELECT 1\u{0}; SELECT 2", "SELECT * FROM varve.nodes",
+        "SELECT 'unclosed", "SELECT /* unclosed", "SELECT 1\u{0}; SELECT 2", "SELECT * FROM varve.nothing",
         "SELECT * FROM users FOR SYSTEM_TIME AS OF '2026-01-01'", "SELECT * FROM users('0-12')",
         "SELECT * FROM users_history", "SELECT rowid FROM users",
     ])

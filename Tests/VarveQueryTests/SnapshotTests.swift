@@ -141,6 +141,22 @@ import VarveModel
         }
     }
 
+    @Test func `nodes are rows, and read when they are asked for`() async throws {
+        try await Database.run { database in
+            var row = QueryNode(node: "n2", state: "silent", unchangedMs: 31_000)
+            row.applied = Position(.first, Offset(7))
+            row.errorCode = "POISON"
+            let source = SnapshotSource(database.indexer.snapshot) { [row] in
+                [QueryNode(node: "n1", state: "this", unchangedMs: 0), row]
+            }
+            let answer = try await ask(
+                source,
+                "SELECT node, state, unchanged_ms, applied, block, error_code FROM varve.nodes ORDER BY node")
+            #expect(
+                answer.text == #"["n1","this",0,null,null,null],["n2","silent",31000,"0-7",null,"POISON"]"#)
+        }
+    }
+
     @Test func `a running query keeps what it saw`() async throws {
         try await Database.run { database in
             try await database.submit(.put(into: "t", (0..<3000).map { ["_id": .integer($0), "v": "before"] }))

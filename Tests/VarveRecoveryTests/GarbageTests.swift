@@ -257,7 +257,9 @@ private struct Yard: Sendable {
         // The next block; then one that is published already: by a zombie with the same bytes, by one with others.
         for (block, text) in [(6, "published"), (5, "published"), (5, "diverged")] {
             for write in 0..<calls {
-                for name in write..<calls { calls = max(calls, try run(write, name, block: block, text: text)) }
+                for name in stride(from: write, to: calls, by: 2) {
+                    calls = max(calls, try run(write, name, block: block, text: text))
+                }
             }
         }
     }

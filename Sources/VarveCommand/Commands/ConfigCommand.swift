@@ -3,6 +3,7 @@
 import VarveKafka
 import VarveModel
 import VarveNode
+import VarveStorage
 import VarveTerminal
 
 struct ConfigCommand {
@@ -22,7 +23,7 @@ struct ConfigCommand {
             ("http", "\(configuration.http.host):\(configuration.http.port)"),
             ("node", configuration.node.id ?? "named by its host and HTTP port"),
         ]
-        let warnings = try kafka(configuration, &facts)
+        let warnings = try kafka(configuration, &facts) + settings(configuration, &facts)
         if invocation[Parameters.json] {
             try surroundings.output.json(
                 .object(
@@ -54,6 +55,28 @@ struct ConfigCommand {
             return parts.warnings
         } catch {
             throw Failure(error)
+        }
+    }
+
+    /// What the storage that is there says of the thresholds that hold: the configuration's only begin a new database.
+    private func settings(
+        _ configuration: Configuration, _ facts: inout [(name: String, value: String)]
+    ) -> [String] {
+        guard case .local(let path) = configuration.storage, DirectoryObjectStore.holdsDatabase(at: path) else {
+            return []
+        }
+        do throws(VarveError) {
+            let store = try Composition.blocks(configuration)
+            guard let format = try store.readFormat() else { return [] }
+            let newest = try store.manifests(of: try store.epochRecords(), database: format.database).last?.manifest
+            facts.append(("database", format.database.uuidText))
+            // Before the first block only the log says which settings hold.
+            guard let newest else { return [] }
+            facts.append(("block", "\(newest.number), up to \(newest.last)"))
+            let wanted = Composition.settings(configuration)
+            return Node.settingsWarning(newest.settings, configured: wanted).map { [$0] } ?? []
+        } catch {
+            return ["the storage cannot be read: \(error)"]
         }
     }
 
