@@ -240,7 +240,8 @@ struct IndexBenchmark {
         var resident = Figure(name: "resident memory at the end of it", unit: "MB", yardstick: "", target: nil)
         var heap = Figure(name: "live allocations, from then to then", unit: "times", yardstick: "", target: nil)
         var stall = Figure(
-            name: "longest application of 1,000 records or 512 KiB meanwhile", unit: "ms", yardstick: "at most", target: 1
+            name: "longest application of 1,000 records or 512 KiB meanwhile", unit: "ms", yardstick: "at most",
+            target: 1
         )
         let lines = DataSet.synthetic(100_000)
         let table = try TableName("users")

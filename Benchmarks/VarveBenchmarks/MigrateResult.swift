@@ -72,35 +72,47 @@ struct MigrateResult {
 
     // MARK: For machines
 
+    /// Figures as every benchmark has them; behind them one entry with the course of the run.
     var json: Value {
-        var fields: [Value.Field] = [.init("machine", .text(machine))]
+        var figures: [Value] = []
         if !moves.isEmpty {
-            fields += [
-                .init("log", .text(place)), .init("nodes", .integer(Int64(nodesCount))),
-                .init("rate", .integer(Int64(rate))), .init("seconds", .double(seconds.rounded())),
-                .init("acknowledged", .integer(Int64(load.acknowledged.count))),
-                .init("failed", .integer(Int64(load.failures.count))),
-                .init("failures", .array(load.failures.prefix(20).map { .text($0) })),
-                .init("pauseMs", quantiles(pauses)),
-                .init("pauseMsPerNode", .array((0..<nodesCount).map { quantiles(pauses(of: $0)) })),
-                .init("pauseMsWithoutMigration", quantiles(calm.map(\.milliseconds))),
-                .init("crossingMs", quantiles(crossings)), .init("latencyMs", quantiles(latencies)),
-                .init("pauseMsTarget", .double(Self.pauseMax)), .init("met", .bool(isMet)),
-                .init(
-                    "afterwards",
-                    [
-                        "documents": .integer(Int64(checks.documents)), "missing": .integer(Int64(checks.missing)),
-                        "surplus": .integer(Int64(checks.surplus)), "chainsAgree": .bool(checks.chainsAgree),
-                    ]), .init("migrations", .array(moves.map(json(of:)))),
+            figures += [
+                figure("write pause of \(moves.count) migrations, p99", "ms", pauses, 0.99, most: Self.pauseMax),
+                figure("requests that failed", "requests", [Double(load.failures.count)], 1, most: 0),
+                figure(
+                    "acknowledged documents missing, or there twice", "documents",
+                    [Double(checks.missing + checks.surplus)], 1, most: 0),
             ]
         }
-        fields.append(.init("bumps", .array(bumps.map(json(of:)))))
-        return .object(fields)
+        figures += bumps.map(json(of:))
+        return .array(moves.isEmpty ? figures : figures + [course])
     }
 
-    var isMet: Bool {
-        load.failures.isEmpty && Self.quantile(pauses, 0.99) <= Self.pauseMax && checks.missing == 0
-            && checks.surplus == 0 && checks.chainsAgree
+    /// - Parameter most: that it may be.
+    private func figure(_ name: String, _ unit: String, _ values: [Double], _ share: Double, most: Double) -> Value {
+        let ours = Self.quantile(values, share)
+        return [
+            "name": .text(name), "unit": .text(unit), "ours": .double(tenth(ours)), "yardstick": .double(most),
+            "ratio": most == 0 ? .null : .double((ours / most * 1_000).rounded() / 1_000),
+            "target": .double(most == 0 ? 0 : 1), "met": .bool(ours <= most),
+            "samples": .array(values.map { ["ours": .double(tenth($0)), "yardstick": .double(most)] }),
+        ]
+    }
+
+    private var course: Value {
+        [
+            "name": "course", "machine": .text(machine), "log": .text(place), "nodes": .integer(Int64(nodesCount)),
+            "rate": .integer(Int64(rate)), "seconds": .double(seconds.rounded()),
+            "acknowledged": .integer(Int64(load.acknowledged.count)), "failed": .integer(Int64(load.failures.count)),
+            "failures": .array(load.failures.prefix(20).map { .text($0) }), "pauseMs": quantiles(pauses),
+            "pauseMsPerNode": .array((0..<nodesCount).map { quantiles(pauses(of: $0)) }),
+            "pauseMsWithoutMigration": quantiles(calm.map(\.milliseconds)), "crossingMs": quantiles(crossings),
+            "latencyMs": quantiles(latencies),
+            "afterwards": [
+                "documents": .integer(Int64(checks.documents)), "missing": .integer(Int64(checks.missing)),
+                "surplus": .integer(Int64(checks.surplus)), "chainsAgree": .bool(checks.chainsAgree),
+            ], "migrations": .array(moves.map(json(of:))),
+        ]
     }
 
     private func quantiles(_ values: [Double]) -> Value {
@@ -126,12 +138,14 @@ struct MigrateResult {
     }
 
     private func json(of bump: BumpBenchmark.Outcome) -> Value {
-        [
-            "log": .text(bump.log), "records": .integer(Int64(bump.records)),
-            "seconds": .double((bump.seconds * 1_000).rounded() / 1_000),
-            "recordsPerSecond": .double(bump.rate.rounded()),
-            "target": bump.target.map { .double($0) } ?? .null,
-            "met": bump.target.map { .bool(bump.rate >= $0) } ?? .null,
+        let rate = Value.double(bump.rate.rounded())
+        let target = bump.target.map { Value.double($0) } ?? .null
+        return [
+            "name": .text("bump with salvage, \(bump.records) records, \(bump.log)"), "unit": "records/s", "ours": rate,
+            "yardstick": target,
+            "ratio": bump.target.map { .double((bump.rate / $0 * 1_000).rounded() / 1_000) } ?? .null,
+            "target": bump.target == nil ? .null : 1, "met": bump.target.map { .bool(bump.rate >= $0) } ?? .null,
+            "samples": [["ours": rate, "yardstick": target]],
         ]
     }
 

@@ -127,7 +127,8 @@ enum Parameters {
         "accept-loss", "Also when a node that is gone had applied the record, and may have acknowledged it.")
     static let toTopic = Option.optional("to-topic", .text, "BASE", "The new log's name, without the epoch.")
     static let toCluster = Option.optional(
-        "to-cluster", .text, "NAME", "Cluster of the new log: a name in the nodes' section log.clusters.")
+        "to-cluster", .text, "NAME",
+        "Cluster of the new log: a name in the nodes' section log.clusters, or log.directories.")
     static let dryRun = Option.flag("dry-run", "Only say whether it could be done.")
     static let showOnly = Option.flag("dry-run", "Only list it; nothing is changed.")
     static let grace = Option.value(

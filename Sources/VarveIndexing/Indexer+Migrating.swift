@@ -73,7 +73,8 @@ extension Indexer: MigratingNode {
         try await announce()
         if let proposal {
             logger.info(
-                "asks every node whether it can go on in \(proposal.log.place)", metadata: ["epoch": "\(proposal.epoch)"])
+                "asks every node whether it can go on in \(proposal.log.place)",
+                metadata: ["epoch": "\(proposal.epoch)"])
         }
     }
 

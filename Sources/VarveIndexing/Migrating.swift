@@ -77,7 +77,7 @@ package struct Migrating<Node: MigratingNode>: Sendable {
             guard let provider = node.places.clusters[cluster] else {
                 let known = node.places.clusters.keys.sorted().joined(separator: ", ")
                 throw Self.unfit([
-                    "this node's configuration has no cluster \(cluster) in log.clusters"
+                    "this node's configuration has no \(cluster) in log.clusters or log.directories"
                         + (known.isEmpty ? "" : "; it has \(known)")
                 ])
             }

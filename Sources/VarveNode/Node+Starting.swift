@@ -29,7 +29,8 @@ extension Node {
         let id = configuration.node.id ?? Self.defaultID(configuration)
         let provider = if let log { log } else { try Self.provider(configuration, instantSource) }
         self.init(
-            configuration, id: id, log: provider, clusters: clusters,
+            configuration, id: id, log: provider,
+            clusters: clusters.merging(Self.directories(configuration, instantSource)) { given, _ in given },
             logger: Logger(
                 label: id, level: configuration.logging.level, sink: logSink),
             bootstrapFromLog: bootstrapFromLog)
@@ -80,6 +81,18 @@ extension Node {
             throw VarveError(
                 .configInvalid, "a Kafka log needs its provider",
                 next: "import VarveKafka and pass `log: KafkaLogProvider(…)`")
+        }
+    }
+
+    /// Where a local log may go on, by name.
+    package static func directories(
+        _ configuration: Configuration, _ instants: any InstantSource = SystemInstantSource()
+    ) -> [String: any LogProvider] {
+        guard case .local(let local) = configuration.log else { return [:] }
+        return local.directories.mapValues { path in
+            LocalLogProvider(
+                path: path, bufferSize: local.bufferSize, pollSleepDuration: local.pollSleepDuration,
+                instantSource: instants)
         }
     }
 

@@ -68,6 +68,48 @@ import VarveStorage
         }
     }
 
+    /// They want different logs: the first valid seal decides, and the other operator is told which log won.
+    @Test func ofTwoOperatorsWithDifferentTargetsOneIsTold() async throws {
+        let places: [String: any LogProvider] = ["x": MemoryLogProvider(), "y": MemoryLogProvider()]
+        try await Nodes.run("a", "b", heartbeatMs: 200, clusters: places) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 1)
+            let answers = await withTaskGroup(of: (String, Result<Indexer.Migration, any Error>).self) { group in
+                for (index, cluster) in ["x", "y"].enumerated() {
+                    group.addTask {
+                        do {
+                            return (
+                                cluster,
+                                .success(
+                                    try await nodes[index].migrate(
+                                        topic: nil, cluster: cluster, isRehearsal: false, until: .now + .seconds(30)))
+                            )
+                        } catch {
+                            return (cluster, .failure(error))
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            let won = try answers.filter { if case .success = $0.1 { true } else { false } }.map(\.0)
+            #expect(won.count == 1)
+            for case (let cluster, .failure(let error)) in answers {
+                let error = try #require(error as? VarveError)
+                #expect(error.code == .targetUnfit)
+                #expect(
+                    error.message.contains("another migration was faster")
+                        || error.message.contains("has begun meanwhile"),
+                    "\(error)")
+                // Its target holds nothing that counts.
+                let loser = try await #require(places[cluster]).open(next)
+                #expect(try await loser.range().upperBound <= Offset(1))
+            }
+            try await until { nodes.all.allSatisfy { $0.indexer.epoch == next } }
+            #expect(nodes.all.allSatisfy { $0.indexer.epochRecords.last?.record.log.cluster == won.first })
+            #expect(try await nodes.put(0, 2).outcome == .committed)
+            #expect(try await nodes.put(1, 3).outcome == .committed)
+        }
+    }
+
     @Test func aTargetThatIsNotEmptyChangesNothing() async throws {
         try await Nodes.run("a", heartbeatMs: 200) { (nodes: Nodes) async throws in
             try await nodes.put(0, 1)

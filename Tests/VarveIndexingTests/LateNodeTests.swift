@@ -91,6 +91,56 @@ import VarveTestSupport
         }
     }
 
+    /// Everything is prepared and confirmed, and the seal never comes into the log: nothing has changed, and whoever moves
+    /// next takes over what is there.
+    @Test func aSealThatIsNeverWrittenChangesNothing() async throws {
+        try await run { nodes, view in
+            try await nodes.put(0, 0)
+            let moving = Task {
+                try await nodes[1].migrate(
+                    topic: nil, cluster: nil, isRehearsal: false, until: .now + .seconds(30))
+            }
+            // From its genesis on, nothing of this node but the seal is still to come.
+            while try await nodes.provider.probe(next) == .missing { try await Task.sleep(for: .milliseconds(1)) }
+            view.holdAppends()
+            try await until { view.heldCount > 0 }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(nodes.all.allSatisfy { $0.indexer.epoch == .first && $0.indexer.stopped == nil })
+            #expect(try nodes.blocks.epochRecord(next) == nil)
+            #expect(try await nodes.put(0, 1).position.epoch == .first)
+            try await migrate(nodes)
+            #expect(try await nodes.put(0, 2).position.epoch == next)
+            // The one that comes now stands behind another, and is void.
+            view.letAppendsGo()
+            let moved = try await moving.value
+            #expect(moved.log == nodes[0].epochRecords.last?.record.log)
+            try await until { try rows(nodes, 1) == 3 }
+            #expect(nodes[1].standing.effectChain == nodes[0].standing.effectChain)
+        }
+    }
+
+    @Test func aTargetThatIsGoneBehindTheSealStopsTheNodeThatCannotCross() async throws {
+        try await run { nodes, view in
+            try await nodes.put(0, 0)
+            try await until { try rows(nodes, 1) == 1 }
+            view.see(.first, .standingStill)
+            try await migrate(nodes)
+            view.see(next, .gone)
+            view.see(.first, .whole)
+            try await until { nodes[1].stopped != nil }
+            #expect(nodes[1].stopped?.code == .logMissing)
+            #expect(nodes[1].stopped?.message.contains("epoch 1") == true)
+            // Reads go on, writes are refused with the code; and it heals when the log is there again.
+            #expect(try rows(nodes, 1) == 1)
+            let refused = await #expect(throws: VarveError.self) { try await nodes.put(1, 1) }
+            #expect(refused?.code == .logMissing)
+            try await until { nodes[0].standing.adopted != nil }
+            #expect(!nodes[1].beginsAgain)
+            view.see(next, .whole)
+            try await until { nodes[1].beginsAgain }
+        }
+    }
+
     /// The next log is gone as well: starting again would help nobody, and reads of what is applied go on.
     @Test func aNodeDoesNotBeginAgainWhereTheNextLogIsGoneToo() async throws {
         try await run { nodes, view in

@@ -38,10 +38,13 @@ final class Nodes: Sendable {
     var blocks: BlockStore { BlockStore(store) }
 
     /// Runs `body` beside nodes of these names.
-    /// - Parameter views: what single nodes see of the shared log.
+    /// - Parameters:
+    ///   - views: what single nodes see of the shared log.
+    ///   - clusters: where epochs may move to, by name.
     static func run(
         _ names: String..., settings: Settings = Settings(), frozenBytesMax: UInt64 = 1 << 30,
         heartbeatMs: Int64 = 10_000, views: [String: @Sendable (MemoryLogProvider) -> any LogProvider] = [:],
+        clusters: [String: any LogProvider] = [:],
         over earlier: Nodes? = nil, _ body: @Sendable (Nodes) async throws -> Void
     ) async throws {
         let (store, provider) = (earlier?.store ?? MemoryObjectStore(), earlier?.provider ?? MemoryLogProvider())
@@ -50,7 +53,8 @@ final class Nodes: Sendable {
         for name in names {
             let gate = GatedStore(store)
             let opened = try await Opening(
-                provider: views[name]?(provider) ?? provider, store: BlockStore(gate), isDurableStore: false,
+                provider: views[name]?(provider) ?? provider, clusters: clusters, store: BlockStore(gate),
+                isDurableStore: false,
                 configuredEpoch: nil,
                 settings: settings, allowEphemeral: true, bootstrapFromLog: false
             ).open()

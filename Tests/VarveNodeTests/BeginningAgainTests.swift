@@ -48,6 +48,36 @@ import VarveTestSupport
         }
     }
 
+    /// A fuller disk is left behind: the log goes on in another directory, and is found there whatever the configuration names.
+    @Test func aLocalLogMovesToAnotherDirectory() async throws {
+        try await withDirectory { (path: String) async throws in
+            var configuration = Configuration(
+                log: .local(LocalLogConfiguration(path: "\(path)/old", directories: ["disk": "\(path)/new"])),
+                storage: .local(path: "\(path)/storage"))
+            try await withNode(configuration) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "old"]))
+                let plan = try await node.migrate(topic: nil, cluster: "disk", isRehearsal: true, timeout: .seconds(9))
+                #expect(plan.seal == nil && !FileManager.default.fileExists(atPath: "\(path)/new"))
+                _ = try await node.migrate(topic: nil, cluster: "disk", isRehearsal: false, timeout: .seconds(60))
+                try await node.submit(.put(into: "t", ["_id": "new"]))
+                #expect(FileManager.default.fileExists(atPath: "\(path)/new/e0001"))
+                #expect(!FileManager.default.fileExists(atPath: "\(path)/old/e0001"))
+            }
+            try await withNode(configuration) { (node: Node) async throws in
+                #expect(try await node.document("t", "new") != nil)
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            // The old disk goes; the new place is the configured one.
+            try FileManager.default.removeItem(atPath: "\(path)/old")
+            configuration.log = .local(LocalLogConfiguration(path: "\(path)/new"))
+            try await withNode(configuration) { (node: Node) async throws in
+                #expect(try await node.document("t", "old") != nil)
+                #expect(try await node.document("t", "new") != nil)
+                try await node.submit(.put(into: "t", ["_id": "newer"]))
+            }
+        }
+    }
+
     @Test func aConfigurationThatIsBehindIsSaidInStatus() async throws {
         try await withDirectory { (path: String) async throws in
             let configuration = Configuration(

@@ -68,7 +68,9 @@ enum Composition {
 
     /// Every place that the configuration names for logs.
     static func logPlaces(_ configuration: Configuration) throws(VarveError) -> LogPlaces {
-        LogPlaces(try logProvider(configuration), clusters: try logClusters(configuration))
+        LogPlaces(
+            try logProvider(configuration),
+            clusters: try logClusters(configuration).merging(Node.directories(configuration)) { given, _ in given })
     }
 
     /// What a new database would begin with.

@@ -27,6 +27,19 @@ extension Configuration {
                     message: "an in-memory log over a storage directory loses the log at every stop; "
                         + "write `log: !InMemory { allowEphemeral: true }` to accept that, or use !Local or !Kafka"))
         }
+        if case .local(let local) = log {
+            for name in local.directories.keys.sorted() where local.clusters[name] != nil {
+                broken.append(
+                    BrokenRule(
+                        keyPath: "log.directories",
+                        message: "\(name) is the name of a cluster too: a migration could not tell them apart"))
+            }
+            for (name, path) in local.directories.sorted(by: { $0.key < $1.key }) where path == local.path {
+                broken.append(
+                    BrokenRule(
+                        keyPath: "log.directories", message: "\(name) has the path of the log itself"))
+            }
+        }
         if query.timeout > query.maxTimeout {
             broken.append(
                 BrokenRule(

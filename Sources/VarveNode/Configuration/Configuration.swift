@@ -63,12 +63,15 @@ public struct LocalLogConfiguration: Sendable, Equatable {
     public var epoch: Int?
     /// Kafka clusters that epochs may migrate to, by name.
     public var clusters: [String: KafkaClusterConfiguration]
+    /// Other directories that epochs may migrate to, by name.
+    public var directories: [String: String]
 
     public init(
         path: String, bufferSize: Int = 4096, pollSleepDuration: Duration = .milliseconds(100), epoch: Int? = nil,
-        clusters: [String: KafkaClusterConfiguration] = [:]
+        clusters: [String: KafkaClusterConfiguration] = [:], directories: [String: String] = [:]
     ) {
         self.clusters = clusters
+        self.directories = directories
         self.path = path
         self.bufferSize = bufferSize
         self.pollSleepDuration = pollSleepDuration

@@ -33,6 +33,13 @@ enum ConfigurationSchema {
                         expected: "names, each with a section of `bootstrapServers`, `propertiesFile`, `propertiesMap`",
                         "Kafka clusters that epochs may migrate to.",
                         names: { $0.localLog.clusters.keys.sorted() }, fields: localClusterFields),
+                    .sections(
+                        "directories", expected: "names, each with a section of `path`",
+                        "Other directories that epochs may migrate to, on another disk for one. A name is not one of `clusters` too.",
+                        names: { $0.localLog.directories.keys.sorted() },
+                        fields: { name in
+                            [.required("path", \.localLog[directory: name], .path, "Where the log goes on.")]
+                        }),
                     .optional("epoch", \.localLog.epoch, .integer(0...32_767), default: "what storage records", epoch),
                 ],
                 choose: { $0.log = .local(LocalLogConfiguration(path: "")) },
@@ -249,6 +256,11 @@ extension Configuration {
 }
 
 extension LocalLogConfiguration {
+    fileprivate subscript(directory name: String) -> String {
+        get { directories[name] ?? "" }
+        set { directories[name] = newValue }
+    }
+
     /// A cluster that is not there yet is made when one of its keys is set.
     fileprivate subscript(cluster name: String) -> KafkaClusterConfiguration {
         get { clusters[name] ?? KafkaClusterConfiguration(bootstrapServers: "") }
