@@ -64,11 +64,11 @@ struct ConfigurationErrorTests {
                 "log: !Kafka { bootstrapServers: 'a:1', topic: t, epoch: 32768 }", at: "1 log.epoch",
                 says: "an integer from 0 to 32767, found the number 32768"),
             Refusal(
-                "log: !Local\n  path: a\n  directories: { b: { path: a } }", at: "3 log.directories",
+                "log: !Local\n  path: a\n  directories: { b: { path: a } }", at: "1 log.directories",
                 says: "b has the path of the log itself"),
             Refusal(
                 "log: !Local\n  path: a\n  clusters: { b: { bootstrapServers: 'a:1' } }\n  directories: { b: { path: c } }",
-                at: "4 log.directories", says: "b is the name of a cluster too"),
+                at: "1 log.directories", says: "b is the name of a cluster too"),
             Refusal("log: !Local { path: a, epoch: -1 }", at: "1 log.epoch", says: "found the number -1"),
             Refusal("log: !Local { path: a, epoch: next }", at: "1 log.epoch", says: "found the text 'next'"),
             Refusal("log: !Local { path: a, epoch: \"1\" }", at: "1 log.epoch", says: "found the text '1'"),
