@@ -14,7 +14,7 @@ package struct WriterWatch: Sendable {
         case otherInput(String)
         /// The writer read the same and did something else; `isFirst` for each writer once.
         case otherEffect(writer: UInt64, at: Position, isFirst: Bool)
-        /// Two writers did something else: it is this node that is wrong.
+        /// Two that write side by side did something else: it is this node that is wrong.
         case divergence(VarveError)
     }
 
@@ -76,8 +76,13 @@ package struct WriterWatch: Sendable {
     private var newest: (writer: UInt64, sequence: UInt64) = (0, 0)
     /// What the scanned records claim, to be compared once they are applied.
     private var claims: [Claim] = []
-    /// Writers that did something else, in the order in which they were met.
+    /// Writers that did something else, in the order in which they were met. A process that is started again, or enters
+    /// another epoch, is another writer, and the one it was is never heard again: only when an earlier one speaks after a
+    /// later one are they two nodes. (docs/decisions/two-writers-two-nodes.md)
     private var suspects: [UInt64] = []
+    private var isDivergent = false
+    /// Beyond it the oldest are forgotten.
+    private static let suspectsMax = 64
 
     package init() {}
 
@@ -122,9 +127,15 @@ package struct WriterWatch: Sendable {
                     .otherInput("writer \(Self.name(claim.writer)) had read other records up to \(claim.observed)"))
             } else if mark.effect != claim.effect {
                 let isFirst = !suspects.contains(claim.writer)
-                if isFirst { suspects.append(claim.writer) }
+                if isFirst {
+                    if suspects.count == Self.suspectsMax { suspects.removeFirst() }
+                    suspects.append(claim.writer)
+                }
                 findings.append(.otherEffect(writer: claim.writer, at: claim.observed, isFirst: isFirst))
-                if isFirst && suspects.count == 2 { findings.append(.divergence(divergence(claim.observed))) }
+                if claim.writer != suspects.last, !isDivergent {
+                    isDivergent = true
+                    findings.append(.divergence(divergence(claim.writer, suspects.last ?? 0, claim.observed)))
+                }
             }
         }
         return findings
@@ -149,11 +160,10 @@ package struct WriterWatch: Sendable {
         newest = (writer, sequence)
     }
 
-    private func divergence(_ position: Position) -> VarveError {
-        let names = suspects.map(Self.name).joined(separator: " and ")
-        return VarveError(
+    private func divergence(_ one: UInt64, _ other: UInt64, _ position: Position) -> VarveError {
+        VarveError(
             .divergence,
-            "the writers \(names) read the same records as this node up to \(position) and had other effects, so it is this "
+            "the writers \(Self.name(one)) and \(Self.name(other)), two nodes that run side by side, read the same records as this node up to \(position) and had other effects, so it is this "
                 + "node that is wrong. Storage is untouched, this node has stopped; its log and node directory are the "
                 + "evidence",
             next: "varve log verify --config node.yaml")

@@ -2,7 +2,9 @@
 ///
 /// A record without a report is not waited for for ever: once the own tail has been at the end of the log for as long as
 /// `ReportPatience` says, everything without a report is purged at once, what was never sent goes again, and what may be in
-/// the log is cancelled (`Submission`). Nothing of this costs anything while reports come.
+/// the log is cancelled (`Submission`). Nothing of this costs anything while reports come. A log that asks this node to hold
+/// back (a broker's quota) owes no reports for as long as it does: records wait, the queue fills, and beyond its bounds
+/// submitters are refused.
 
 internal import Synchronization
 internal import VarveCore
@@ -125,7 +127,7 @@ extension Indexer {
             let now = ContinuousClock.now
             let elapsed = (now - before).components
             before = now
-            let lags = tailLags(now)
+            let lags = tailLags(now) || isHeldBack(now)
             let milliseconds = elapsed.seconds * 1_000 + elapsed.attoseconds / 1_000_000_000_000_000
             let isOver = handing.withLock { handing in
                 guard handing?.patience.isOver(after: milliseconds, tailLags: lags) == true else { return false }
@@ -138,6 +140,12 @@ extension Indexer {
                     + "given up and resolved")
             log.purge()
         }
+    }
+
+    /// Whether the log reads nothing of this node's now because it sent more than it may.
+    private func isHeldBack(_ now: ContinuousClock.Instant) -> Bool {
+        guard handing.withLock({ $0 != nil }), let until = log.health.heldBackUntil else { return false }
+        return now < until
     }
 
     /// Whether there may be more in the log than was applied; true when nobody knows.

@@ -12,6 +12,10 @@ package import VarveModel
 /// the reader, with the next batch or at once in one without records.
 ///
 /// **A fatal error** ends the producer. The next append makes another one, after the same check.
+///
+/// **A limit that was lowered** (`max.message.bytes`) under the producer refuses whole batches of it, small records with the
+/// large. It is read again then, the producer is made anew with batches that fit, and what would have fitted alone is
+/// refused with `OVERLOADED`: sent again, it is taken.
 package final class KafkaLog: Log {
     private struct State {
         var appender: Appender?
@@ -36,11 +40,13 @@ package final class KafkaLog: Log {
     }
 
     package let reference: LogReference
-    package let recordBytesMax: Int
+    package var recordBytesMax: Int { recordLimit.load(ordering: .relaxed) }
 
     let connection: KafkaConnection
     let topic: String
+    /// As it was when the log was opened: readers must take what was written then.
     let messageBytesMax: Int
+    let recordLimit: Atomic<Int>
     let meter: KafkaLogMeter
     private let state = Mutex(State())
 
@@ -57,7 +63,7 @@ package final class KafkaLog: Log {
         messageBytesMax = min(preflight.messageBytesMax, connection.client.messageBytesMax ?? .max)
         meter = KafkaLogMeter(
             retention: preflight.retentionMilliseconds.map { .milliseconds($0) }, onNotice: onNotice)
-        recordBytesMax = messageBytesMax - KafkaPreflight.envelopeBytes
+        recordLimit = Atomic(messageBytesMax - KafkaPreflight.envelopeBytes)
         reference = LogReference(kind: .kafka, clusterID: connection.recordedClusterID, topic: topic)
         let appender = try makeAppender()
         state.withLock { $0.appender = appender }
@@ -70,18 +76,22 @@ package final class KafkaLog: Log {
     // MARK: appending
 
     package func append(_ records: [Bytes]) async -> [AppendResult] {
-        let accepted = records.filter { $0.count <= recordBytesMax }
+        let limit = recordBytesMax
+        let accepted = records.filter { $0.count <= limit }
         var results = (accepted.isEmpty ? [] : await send(accepted))[...]
+        if results.contains(where: \.isOversize) { results = await judged(results, accepted) }
         await settleDoubt()
         guard accepted.count < records.count else { return Array(results) }
         return records.map { record in
-            guard record.count > recordBytesMax else { return results.removeFirst() }
-            return .refused(
-                VarveError(
-                    .oversize,
-                    "a record of \(record.count) bytes is more than the log takes (\(recordBytesMax)); nothing was written",
-                    next: "smaller transactions, or a larger max.message.bytes of topic \(topic)"))
+            record.count <= limit ? results.removeFirst() : .refused(oversize(record, limit))
         }
+    }
+
+    func oversize(_ record: Bytes, _ limit: Int) -> VarveError {
+        VarveError(
+            .oversize,
+            "a record of \(record.count) bytes is more than the log takes (\(limit)); nothing was written",
+            next: "smaller transactions, or a larger max.message.bytes of topic \(topic)")
     }
 
     /// A producer that may not write dies at once, and so does each that follows until the right is given: the first
@@ -114,6 +124,9 @@ package final class KafkaLog: Log {
                 last = appender.fatalError
                 if last?.isDenial != true { note(suspicion: "the Kafka producer ended: \(error.message)") }
                 await retire(appender)
+            case .failure(let error) where error.code == .destroyed && !state.withLock({ $0.closed }):
+                // Made anew meanwhile, for a lower limit.
+                continue
             case .failure(let error):
                 return Array(
                     repeating: .refused(KafkaFault.refused(error, topic, at: connection.servers)), count: records.count)
@@ -158,10 +171,18 @@ package final class KafkaLog: Log {
     private func makeAppender() throws(VarveError) -> Appender {
         do throws(RdKafkaError) {
             return try Appender(
-                connection.client, topic: topic, messageBytesMax: messageBytesMax,
+                connection.client, topic: topic, messageBytesMax: recordBytesMax + KafkaPreflight.envelopeBytes,
                 onNotice: { [meter] in meter.hear($0) })
         } catch {
             throw VarveError(.configInvalid, "no Kafka producer can be made: \(error.message)")
+        }
+    }
+
+    /// The next append makes another one; the present one is the caller's to end.
+    func takeAppender() -> Appender? {
+        state.withLock { state in
+            defer { state.appender = nil }
+            return state.appender
         }
     }
 

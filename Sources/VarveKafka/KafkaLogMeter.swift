@@ -20,7 +20,10 @@ final class KafkaLogMeter: Sendable {
             guard news.lostConnections > 0 || news.throttledMilliseconds > 0 else { return }
             state.withLock { health in
                 health.reconnects &+= news.lostConnections
-                health.throttled += .milliseconds(Int64(clamping: news.throttledMilliseconds))
+                let throttled = Duration.milliseconds(Int64(clamping: news.throttledMilliseconds))
+                health.throttled += throttled
+                // The broker reads nothing of ours before; the answers were given within the second before the news.
+                if throttled > .zero { health.heldBackUntil = max(health.heldBackUntil ?? .now, .now + throttled) }
             }
         } else if let notice = KafkaNotice(notice) {
             onNotice(notice)

@@ -15,6 +15,8 @@ final class LocalContents: Sendable {
         /// Byte behind the last durable batch in the last segment.
         var endPosition: Int
         var recent = RecentBatches()
+        /// What stands at `end` and cannot be read although it was synced; in a log that another process writes.
+        var damage: VarveError?
 
         var start: Offset { segments.first?.first ?? .zero }
     }
@@ -125,6 +127,7 @@ extension LocalContents: TailSource {
         if gate.isClosed { return .finished }
         if case .end = try place(of: cursor.next) {
             try refresh()
+            if case .end = try place(of: cursor.next), let damage = holdings.withLock({ $0.damage }) { throw damage }
         }
         let entries: [LogEntry]
         switch try place(of: cursor.next) {

@@ -2,6 +2,9 @@
 ///
 /// Only what a header behind it states to be durable is delivered, so a reader never sees a record that a crash of the
 /// writer's machine may take back. The directory is listed again when the known end is reached.
+///
+/// A batch that does not fit its checksums is being written now, unless a later header says that it was synced: that is
+/// damage, as opening would find it, and whoever reads that far is told so (`LOG_CORRUPT`).
 
 import VarveIO
 import VarveModel
@@ -35,7 +38,8 @@ final class LocalFollower: Log {
             holdings.endPosition = SegmentHeader.bytes
         }
         holdings.segments = segments
-        try onDisk { () throws(IOError) in try advance(in: last, &holdings) }
+        let damage = try onDisk { () throws(IOError) in try advance(in: last, &holdings) }
+        holdings.damage = damage.map { .corrupt(at: holdings.end, last.path, $0) }
     }
 
     /// What is there now. The writer may trim a segment between our finding its name and opening it: then all is looked
@@ -64,9 +68,10 @@ final class LocalFollower: Log {
 
     private static let attemptsMax = 5
 
+    /// Returns why what stands at the end then is damage, if it is.
     private static func advance(
         in segment: Segment, _ holdings: inout LocalContents.Holdings
-    ) throws(IOError) {
+    ) throws(IOError) -> String? {
         var reader = try SegmentReader(segment, from: holdings.endPosition, next: holdings.end)
         var end = holdings.end
         var endPosition = holdings.endPosition
@@ -81,9 +86,23 @@ final class LocalFollower: Log {
                 if header.durableThrough == header.first { (end, endPosition) = (header.first, position) }
             }
         }
-        // What stopped it, if it was not the end, is being written now.
         holdings.end = end
         holdings.endPosition = endPosition
+        guard case .damaged = stop else { return nil }
+        let rest = try reader.file.read(max(0, try reader.file.size - reader.position), at: reader.position)
+        guard let later = BatchHeader.durableThrough(in: rest, above: reader.next, seed: segment.seed) else {
+            return nil
+        }
+        // That header was written after the batch was: if it was only being written before, it is whole now.
+        let (position, next) = (reader.position, reader.next)
+        stop = try reader.advance(
+            to: position + rest.count, chunk: LocalContents.tailChunk, Offset(Offset.highest), &none
+        ) { _, _ in }
+        guard case .damaged(let why) = stop, reader.position == position else { return nil }
+        // All before it is durable, as the later header says.
+        holdings.end = next
+        holdings.endPosition = position
+        return "\(why) at byte \(position), but a later batch says that all below \(later) was synced"
     }
 
     func append(_ records: [Bytes]) async -> [AppendResult] {

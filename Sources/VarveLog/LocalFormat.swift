@@ -12,6 +12,12 @@
 /// one that comes along compares it. `durableThrough`: every record below this offset was known to be synced when the
 /// header was written. The seed makes a batch header of another log, say inside a document, no header of this one.
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 import VarveIO
 import VarveModel
 
@@ -118,6 +124,28 @@ struct BatchHeader: Equatable, Sendable {
         return BatchHeader(
             count: count, recordBytes: recordBytes, first: Offset(first),
             time: raw.load(Int64.self, at: 24), durableThrough: Offset(durable), chain: raw.load(UInt32.self, at: 40))
+    }
+
+    /// The highest `durableThrough` above `next` that any batch header in `bytes` states: what proves that a batch at
+    /// `next` that cannot be read was written, and synced.
+    static func durableThrough(in bytes: [UInt8], above next: Offset, seed: UInt32) -> Offset? {
+        bytes.withUnsafeBytes { raw in
+            var highest: Offset?
+            var at = 0
+            while at + Self.bytes <= raw.count,
+                let found = memchr(raw.baseAddress! + at, Int32(Self.magic & 0xff), raw.count - at)
+            {
+                at = UnsafeRawPointer(found) - raw.baseAddress!
+                if at + Self.bytes <= raw.count, raw.load(UInt32.self, at: at) == Self.magic,
+                    let header = BatchHeader.decode(raw.part(at, at + Self.bytes), seed: seed),
+                    header.durableThrough > next
+                {
+                    highest = max(highest ?? header.durableThrough, header.durableThrough)
+                }
+                at += 1
+            }
+            return highest
+        }
     }
 
     static func seed(_ tag: LogTag) -> UInt32 {

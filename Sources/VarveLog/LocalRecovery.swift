@@ -62,7 +62,7 @@ struct LocalRecovery: Sendable {
 
     private mutating func read(_ segment: Segment, _ faults: FileFaults?) throws(VarveError) {
         let damage = try onDisk { () throws(IOError) in try scan(segment, faults) }
-        if let damage, let later = durableThrough(in: damage.bytes, seed: segment.seed) {
+        if let damage, let later = BatchHeader.durableThrough(in: damage.bytes, above: next, seed: segment.seed) {
             throw .corrupt(
                 at: next, segment.path,
                 "\(damage.why) at byte \(position), but a later batch says that all below \(later) was synced")
@@ -114,27 +114,6 @@ struct LocalRecovery: Sendable {
         if durableThrough < next {
             try file.write(try file.read(position - provenPosition, at: provenPosition), at: provenPosition)
             try file.syncData()
-        }
-    }
-
-    /// The highest `durableThrough` behind the damage that any batch header in `bytes` states.
-    private func durableThrough(in bytes: [UInt8], seed: UInt32) -> Offset? {
-        bytes.withUnsafeBytes { raw in
-            var highest: Offset?
-            var at = 0
-            while at + BatchHeader.bytes <= raw.count,
-                let found = memchr(raw.baseAddress! + at, Int32(BatchHeader.magic & 0xff), raw.count - at)
-            {
-                at = UnsafeRawPointer(found) - raw.baseAddress!
-                if at + BatchHeader.bytes <= raw.count, raw.load(UInt32.self, at: at) == BatchHeader.magic,
-                    let header = BatchHeader.decode(raw.part(at, at + BatchHeader.bytes), seed: seed),
-                    header.durableThrough > next
-                {
-                    highest = max(highest ?? header.durableThrough, header.durableThrough)
-                }
-                at += 1
-            }
-            return highest
         }
     }
 

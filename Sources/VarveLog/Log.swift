@@ -85,6 +85,8 @@ public struct LogHealth: Sendable, Equatable {
     public var reconnects: UInt64 = 0
     /// How long the log asked this process to hold back, in all.
     public var throttled: Duration = .zero
+    /// Until when it does, as far as that is known; what was handed to it waits that long for a report.
+    package var heldBackUntil: ContinuousClock.Instant?
 
     public init(retention: Duration? = nil, reconnects: UInt64 = 0, throttled: Duration = .zero) {
         self.retention = retention

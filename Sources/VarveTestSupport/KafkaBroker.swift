@@ -159,6 +159,22 @@ package final class KafkaBroker: Sendable {
             "exec \"$@\"", ["", java, "-Xmx64m", "-cp", home + "/libs/*", program] + arguments, log: "/dev/null")
     }
 
+    /// Limits how many bytes a second the producers of a client id may send.
+    package func limit(clientID: String, producerBytesPerSecond: Int) async throws {
+        let process = try launch(
+            "exec \"$@\"",
+            [
+                "", java, "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", home + "/libs/*", "kafka.admin.ConfigCommand",
+                "--bootstrap-server", bootstrapServers, "--alter", "--entity-type", "clients", "--entity-name",
+                clientID,
+                "--add-config", "producer_byte_rate=\(producerBytesPerSecond)",
+            ], log: directory + "/quota.log")
+        while process.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+        guard process.terminationStatus == 0 else {
+            throw KafkaFailure("no quota is set:\n" + tail(of: directory + "/quota.log"))
+        }
+    }
+
     /// The directory of a topic's only partition, for tests that damage files of a stopped broker.
     package func partitionDirectory(of topic: String) -> String { "\(directory)/data/\(topic)-0" }
 

@@ -59,6 +59,43 @@ import VarveTestSupport
         }
     }
 
+    /// Red when a follower waits at every batch that it cannot read, as for one that is being written.
+    @Test func `who reads beside the writer is told LOG_CORRUPT where opening would say so, and waits at a torn tail`()
+        async throws
+    {
+        let files = try LogFiles(inMemory: true)
+        defer { files.remove() }
+        try await files.write([["a", "b"], ["c", "dd", "eee"], ["f"], ["g"]])
+        let (bytes, batches) = try files.batches()
+        for (batch, kept) in [(1, ["genesis"]), (2, ["genesis", "a", "b"])] {
+            var damaged = bytes
+            damaged[batches[batch].start + 56] ^= 1
+            try files.replaceSegment(damaged)
+            let log = try await files.provider().openToRead(.first)
+            #expect(try await texts(log) == kept)
+            let end = Offset(Int64(kept.count))
+            #expect(try await log.range().upperBound == end)
+            let tail = try await log.tail(from: end)
+            let error = await #expect(throws: VarveError.self) { _ = try await tail.next() }
+            #expect(error?.code == .logCorrupt)
+            #expect(error?.message.contains("at offset \(end)") == true)
+            await log.close()
+        }
+        // The last batch is cut off: its writer may be in the middle of it. Once it is whole it is delivered.
+        try files.replaceSegment(Array(bytes[..<(batches[4].end - 1)]))
+        let log = try await files.provider().openToRead(.first)
+        let tail = try await log.tail(from: .zero)
+        var read: [Bytes] = []
+        while read.count < 6, let batch = try await tail.next() { read += batch.entries.map(\.bytes) }
+        let waiting = Task { try await tail.next() }
+        try await Task.sleep(for: .milliseconds(50))
+        try files.replaceSegment(bytes)
+        read += try await waiting.value?.entries.map(\.bytes) ?? []
+        while read.count < 8, let batch = try await tail.next() { read += batch.entries.map(\.bytes) }
+        #expect(read.suffix(2) == [Bytes("f"), Bytes("g")])
+        await log.close()
+    }
+
     @Test func `a flipped bit that nothing proves to be synced is a torn tail`() async throws {
         let files = try LogFiles(inMemory: true)
         defer { files.remove() }
