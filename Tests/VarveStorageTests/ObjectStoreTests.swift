@@ -54,6 +54,22 @@ struct DirectoryObjectStoreTests {
         try DirectoryObjectStore(path: place.path + "/" + name, node: node, nonce: 7)
     }
 
+    @Test("tells an object's age by the clock that stamped it")
+    func age() throws {
+        let store = try open()
+        #expect(try store.age(of: "x") == nil)
+        _ = try store.putIfAbsent("x", Bytes("x"))
+        #expect(try #require(try store.age(of: "x")) < .seconds(60))
+        var times = [timeval(tv_sec: 1_000_000_000, tv_usec: 0), timeval(tv_sec: 1_000_000_000, tv_usec: 0)]
+        #expect(utimes(place.path + "/store/x", &times) == 0)
+        #expect(try #require(try store.age(of: "x")) > .seconds(365 * 24 * 3600))
+        // One that says it comes from the future is new.
+        times = [timeval(tv_sec: 9_000_000_000, tv_usec: 0), timeval(tv_sec: 9_000_000_000, tv_usec: 0)]
+        #expect(utimes(place.path + "/store/x", &times) == 0)
+        #expect(try store.age(of: "x") == .zero)
+        #expect(try place.names(in: "store/tmp") == [])
+    }
+
     @Test("says that its path is a file, and not that rights are missing")
     func file() throws {
         try Data().write(to: URL(filePath: place.path + "/store"))

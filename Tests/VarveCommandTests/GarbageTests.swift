@@ -1,0 +1,53 @@
+import Glibc
+import Testing
+import VarveHarness
+import VarveModel
+
+@testable import VarveCommand
+
+/// `varve blocks gc` on a storage that a node wrote.
+@Suite struct GarbageTests {
+    private let yaml = """
+        log: !Local { path: log }
+        storage: !Local { path: storage }
+        indexer: { transactionsPerBlock: 1 }
+
+        """
+
+    @Test func whatNoBlockNamesGoesAndEverythingElseStays() async throws {
+        try await withNode(yaml) { url, process, directory in
+            for id in 0..<6 {
+                let put = #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)"}]}}]}"#
+                #expect(try await varve(["tx", "-", "--url", url], input: put).code == 0)
+            }
+            #expect(try await varve("blocks", "flush", "--url", url).code == 0)
+            let config = ["--config", "\(directory)/node.yaml"]
+            let lost = "tables/users/l00-b00000001-b00000001-c-00000000deadbeef.arrow"
+            for name in [lost, lost + ".idx"] { try write("x", to: "\(directory)/storage/\(name)") }
+            mkdir("\(directory)/storage/claims", 0o755)
+            mkdir("\(directory)/storage/claims/e0000", 0o755)
+            mkdir("\(directory)/storage/claims/e0000/b0000000000000001", 0o755)
+            try write("x", to: "\(directory)/storage/claims/e0000/b0000000000000001/0000")
+
+            // The node runs meanwhile.
+            let shown = try await varve(["blocks", "gc", "--dry-run"] + config)
+            #expect(shown.code == 0 && shown.output.contains("garbage  \(lost)\n"), "\(shown.output)\(shown.errors)")
+            #expect(shown.output.contains("2 files (2 B), 1 claims and 0 signs of nodes"), "\(shown.output)")
+            let first = try await varve(["blocks", "gc"] + config)
+            #expect(first.code == 0 && first.output.contains("2 more (2 B) are written down"), "\(first.output)")
+            #expect(access("\(directory)/storage/\(lost)", F_OK) == 0)
+            let early = try parseJSON(try await varve(["blocks", "gc", "--json"] + config).output)
+            #expect(early["removed"] == .array([]) && early["waiting"]?.asArray?.count == 2)
+            let late = try await varve(["blocks", "gc", "--grace", "PT0S"] + config)
+            #expect(
+                late.output.contains("removed  \(lost)\n") && late.output.contains("removed 2 files"), "\(late.output)")
+            #expect(access("\(directory)/storage/\(lost)", F_OK) != 0)
+            #expect(access("\(directory)/storage/claims/e0000/b0000000000000001", F_OK) != 0)
+
+            #expect(try await varve(["blocks", "verify"] + config).code == 0)
+            process.send(SIGTERM)
+            #expect(await process.wait() == .code(0))
+            #expect(try await varve(["blocks", "gc", "--grace", "PT0S"] + config).output.contains("removed 0 files"))
+        }
+    }
+}
