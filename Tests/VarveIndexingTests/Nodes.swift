@@ -41,10 +41,11 @@ final class Nodes: Sendable {
     /// - Parameters:
     ///   - views: what single nodes see of the shared log.
     ///   - clusters: where epochs may move to, by name.
+    ///   - breadcrumbs: what earlier processes of single nodes left.
     static func run(
         _ names: String..., settings: Settings = Settings(), frozenBytesMax: UInt64 = 1 << 30,
         heartbeatMs: Int64 = 10_000, views: [String: @Sendable (MemoryLogProvider) -> any LogProvider] = [:],
-        clusters: [String: any LogProvider] = [:],
+        clusters: [String: any LogProvider] = [:], breadcrumbs: [String: any BreadcrumbKeeper] = [:],
         over earlier: Nodes? = nil, _ body: @Sendable (Nodes) async throws -> Void
     ) async throws {
         let (store, provider) = (earlier?.store ?? MemoryObjectStore(), earlier?.provider ?? MemoryLogProvider())
@@ -65,6 +66,7 @@ final class Nodes: Sendable {
                     return "somewhere"
                 })
             options.heartbeatMs = heartbeatMs
+            options.breadcrumb = breadcrumbs[name]
             let presence = Presence(
                 store: opened.store, node: name, version: "test", address: nil, wallClockMs: Int64(all.count + 1))
             all.append(
