@@ -6,12 +6,17 @@
 ///
 /// Only an end during one record's own application counts against it; so whatever else ends processes (a kill, a lost
 /// machine) would have to come twice within the same microseconds to make a sound record suspect.
+///
+/// The same for blocks, whose encoding takes longer, so it takes one end more: a block that ended three processes while it
+/// was encoded is left to other nodes, and to a version that can.
 
 package import VarveModel
 
 package struct Breadcrumb: Sendable, Equatable {
     /// Ends of the process that make a record poison.
     package static let crashesMax: UInt64 = 2
+    /// Ends of the process while one block was encoded after which this node does not encode it.
+    package static let blockCrashesMax: UInt64 = 3
 
     /// The one record that was being applied, by itself, when a process ended; how often that happened in a row.
     package struct Suspect: Sendable, Equatable {
@@ -24,19 +29,44 @@ package struct Breadcrumb: Sendable, Equatable {
         }
     }
 
+    /// A block that was being encoded when a process ended.
+    package struct SuspectBlock: Sendable, Equatable {
+        package var number: BlockNumber
+        package var crashes: UInt64
+
+        package init(_ number: BlockNumber, crashes: UInt64) {
+            self.number = number
+            self.crashes = crashes
+        }
+    }
+
+    /// The block that was being encoded; nil while none was.
+    package var encoding: BlockNumber?
+    package var suspectBlock: SuspectBlock?
     /// First and last record of what was being applied; nil while nothing was.
     package var applying: ClosedRange<Position>?
     package var suspect: Suspect?
 
-    package init(applying: ClosedRange<Position>? = nil, suspect: Suspect? = nil) {
+    package init(
+        applying: ClosedRange<Position>? = nil, suspect: Suspect? = nil, encoding: BlockNumber? = nil,
+        suspectBlock: SuspectBlock? = nil
+    ) {
         self.applying = applying
         self.suspect = suspect
+        self.encoding = encoding
+        self.suspectBlock = suspectBlock
     }
 
-    /// How a process that begins behind `applied` goes on.
-    package func caution(behind applied: Position?) -> Caution {
+    /// How a process that begins behind `applied`, with `adopted` as its newest block, goes on.
+    package func caution(behind applied: Position?, adopted: BlockNumber? = nil) -> Caution {
         func isBehind(_ position: Position) -> Bool { applied.map { position <= $0 } ?? false }
         var caution = Caution()
+        caution.suspectBlock = suspectBlock
+        if let encoding {
+            let before = suspectBlock.flatMap { $0.number == encoding ? $0.crashes : nil } ?? 0
+            caution.suspectBlock = SuspectBlock(encoding, crashes: before + 1)
+        }
+        if let adopted, let suspect = caution.suspectBlock, suspect.number <= adopted { caution.suspectBlock = nil }
         caution.suspect = suspect.flatMap { isBehind($0.position) ? nil : $0 }
         if let applying, !isBehind(applying.upperBound) {
             caution.through = applying.upperBound
@@ -58,8 +88,21 @@ package struct Caution: Sendable, Equatable {
     /// The last record to apply by itself; nil when none is.
     package internal(set) var through: Position?
     package internal(set) var suspect: Breadcrumb.Suspect?
+    package internal(set) var suspectBlock: Breadcrumb.SuspectBlock?
 
     package init() {}
+
+    /// The block that is not encoded again.
+    package var unencodable: BlockNumber? {
+        suspectBlock.flatMap { $0.crashes >= Breadcrumb.blockCrashesMax ? $0.number : nil }
+    }
+
+    /// The block was encoded after all. Returns whether a suspicion went.
+    package mutating func encoded(_ block: BlockNumber) -> Bool {
+        guard suspectBlock?.number == block else { return false }
+        suspectBlock = nil
+        return true
+    }
 
     /// The record that is not applied again.
     package var poison: Position? {

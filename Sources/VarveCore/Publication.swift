@@ -334,6 +334,9 @@ package struct Publication: Sendable {
         case .storageUnreachable, .storageDenied:
             // What was there may not be there when storage comes back.
             files = [:]
+        case .poison:
+            // This node cannot encode the block: others may, and then there is nothing to compare.
+            if case .comparing(let manifest, let digest, _) = phase { return adopt(manifest, digest) }
         case .ioFatal:
             // The file that could not be synced was given up; the next one is another file, once.
             failedSyncs += 1

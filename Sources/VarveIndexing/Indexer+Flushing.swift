@@ -133,8 +133,10 @@ extension Indexer {
     }
 
     private func encode(_ table: TableName, of block: FrozenBlock) throws(VarveError) -> EncodedBlockFile? {
-        let rows = block.rows(of: table)
-        return rows.isEmpty ? nil : try BlockFileWriter.encode(table: table, block: block.number, rows: rows)
+        try leavingTrail(encoding: block.number) { () throws(VarveError) in
+            let rows = block.rows(of: table)
+            return rows.isEmpty ? nil : try BlockFileWriter.encode(table: table, block: block.number, rows: rows)
+        }
     }
 
     /// Hands the published manifest to the machine, which compares; equal → the files take the frozen block's place.
@@ -166,6 +168,7 @@ extension Indexer {
     }
 
     private func adoptedBlock(_ manifest: Manifest) async {
+        if caution.withLock({ $0.encoded(manifest.number) }) { options.breadcrumb?.suspectBlock(nil) }
         counters.adopted.add(1, ordering: .relaxed)
         published.withLock { $0.adoptedAt = .now }
         logger.info(

@@ -11,21 +11,26 @@ package import VarveModel
 internal import VarveStorage
 internal import VarveTelemetry
 
-/// Keeps a `Breadcrumb` where the next process finds it. One writer: the loop that applies.
+/// Keeps a `Breadcrumb` where the next process finds it. One writer of each: the loop that applies, and the flusher.
 package protocol BreadcrumbKeeper: Sendable {
     /// What the process before left.
     var found: Breadcrumb { get }
     func begin(_ first: Position, _ last: Position)
     func end()
     func suspect(_ suspect: Breadcrumb.Suspect?)
+    func beginEncoding(_ block: BlockNumber)
+    func endEncoding()
+    func suspectBlock(_ suspect: Breadcrumb.SuspectBlock?)
 }
 
 extension Indexer {
     /// What earlier processes of this node say of the records ahead. Called once, before anything is applied.
     func takeCaution() {
         guard let keeper = options.breadcrumb else { return }
-        let found = keeper.found.caution(behind: state.withLock { $0.machine.applied })
+        let (applied, adopted) = state.withLock { ($0.machine.applied, $0.machine.adopted?.number) }
+        let found = keeper.found.caution(behind: applied, adopted: adopted)
         keeper.suspect(found.suspect)
+        keeper.suspectBlock(found.suspectBlock)
         caution.withLock { $0 = found }
         guard let through = found.through, found.poison == nil else { return }
         logger.warning(
@@ -63,6 +68,23 @@ extension Indexer {
         }
         if cleared { keeper.suspect(nil) }
         return result
+    }
+
+    /// Around the encoding of one of a block's tables. Throws `POISON` for a block that ended too many processes.
+    func leavingTrail<R>(
+        encoding block: BlockNumber, _ encode: () throws(VarveError) -> R
+    ) throws(VarveError) -> R {
+        guard let keeper = options.breadcrumb else { return try encode() }
+        guard caution.withLock({ $0.unencodable }) != block else {
+            throw VarveError(
+                .poison,
+                "block \(block) ended this node's process \(Breadcrumb.blockCrashesMax) times while it was encoded: it is left "
+                    + "to other nodes. Everything up to its end is applied and stays readable. See docs/runbooks/poison.md",
+                next: "install a newer version of varve on this node, or another node")
+        }
+        keeper.beginEncoding(block)
+        defer { keeper.endEncoding() }
+        return try encode()
     }
 
     /// Whether the entry is the one that must not be applied again.

@@ -1,7 +1,7 @@
 /// `applying` in the node's own directory: what this process is applying, for the one after it (`Breadcrumb`).
 ///
 /// Words: 0 mark, 1 and 2 database, 3 program version, 4 and 5 first and last position being applied, 6 suspect, 7 its
-/// crashes. `none` where there is none. The order of the stores makes whatever a killed process leaves a true statement:
+/// crashes, 8 block being encoded, 9 suspect block, 10 its crashes. `none` where there is none. The order of the stores makes whatever a killed process leaves a true statement:
 /// a range is complete before it counts, a suspect's number stands before its position.
 
 internal import VarveCore
@@ -14,6 +14,7 @@ struct BreadcrumbFile: BreadcrumbKeeper {
 
     private enum Word {
         static let (mark, high, low, version, first, last, suspect, crashes) = (0, 1, 2, 3, 4, 5, 6, 7)
+        static let (encoding, suspectBlock, blockCrashes) = (8, 9, 10)
     }
 
     private static let none = UInt64.max
@@ -32,6 +33,8 @@ struct BreadcrumbFile: BreadcrumbKeeper {
             words[Word.mark] == Self.mark && words[Word.high] == database.high && words[Word.low] == database.low
         found = isOurs ? Self.read(words, isSameVersion: words[Word.version] == version) : Breadcrumb()
         words[Word.first] = Self.none
+        words[Word.encoding] = Self.none
+        if found.suspectBlock == nil { words[Word.suspectBlock] = Self.none }
         if found.suspect == nil { words[Word.suspect] = Self.none }
         (words[Word.high], words[Word.low], words[Word.version]) = (database.high, database.low, version)
         words[Word.mark] = Self.mark
@@ -48,7 +51,24 @@ struct BreadcrumbFile: BreadcrumbKeeper {
         if isSameVersion, let suspect = position(Word.suspect) {
             found.suspect = Breadcrumb.Suspect(suspect, crashes: words[Word.crashes])
         }
+        if isSameVersion {
+            found.encoding = words[Word.encoding] == none ? nil : BlockNumber(words[Word.encoding])
+            if words[Word.suspectBlock] != none {
+                found.suspectBlock = Breadcrumb.SuspectBlock(
+                    BlockNumber(words[Word.suspectBlock]), crashes: words[Word.blockCrashes])
+            }
+        }
         return found
+    }
+
+    func beginEncoding(_ block: BlockNumber) { words[Word.encoding] = block.value }
+    func endEncoding() { words[Word.encoding] = Self.none }
+
+    func suspectBlock(_ suspect: Breadcrumb.SuspectBlock?) {
+        words[Word.suspectBlock] = Self.none
+        guard let suspect else { return }
+        words[Word.blockCrashes] = suspect.crashes
+        words[Word.suspectBlock] = suspect.number.value
     }
 
     func begin(_ first: Position, _ last: Position) {

@@ -58,6 +58,24 @@ import VarveModel
         #expect(left.caution(behind: nil).poison == at(6))
     }
 
+    @Test func aBlockIsLeftToOthersAtTheThirdEnd() {
+        var left = Breadcrumb(encoding: BlockNumber(7))
+        for crashes in UInt64(1)...3 {
+            let caution = left.caution(behind: at(5), adopted: BlockNumber(6))
+            #expect(caution.suspectBlock == Breadcrumb.SuspectBlock(BlockNumber(7), crashes: crashes))
+            #expect((caution.unencodable == BlockNumber(7)) == (crashes == 3))
+            #expect(caution.poison == nil && !caution.isAlone(at(6)))
+            left = Breadcrumb(encoding: BlockNumber(7), suspectBlock: caution.suspectBlock)
+        }
+        // Another block begins to count again; one that is in storage does not count.
+        left.encoding = BlockNumber(8)
+        #expect(left.caution(behind: at(5)).suspectBlock == Breadcrumb.SuspectBlock(BlockNumber(8), crashes: 1))
+        #expect(left.caution(behind: at(5), adopted: BlockNumber(8)).suspectBlock == nil)
+        var caution = Breadcrumb(suspectBlock: left.suspectBlock).caution(behind: nil)
+        let wasSuspect = caution.encoded(BlockNumber(7))
+        #expect(wasSuspect && caution.suspectBlock == nil)
+    }
+
     @Test func anEndSomewhereElseKeepsThePoison() {
         // Stopped before 8; started again, and killed in the batch before it.
         let left = Breadcrumb(applying: at(6)...at(7), suspect: Breadcrumb.Suspect(at(8), crashes: 2))

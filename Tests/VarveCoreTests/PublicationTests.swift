@@ -37,6 +37,9 @@ private struct Runner {
     /// The effect that waits to be carried out.
     var next: Publication.Effect? { pending.first { if case .trouble = $0 { false } else { true } } }
 
+    static let cannot = VarveError(.poison, "it ends the process")
+    var cannotEncode = false
+
     /// Carries the next effect out.
     mutating func advance() {
         guard let effect = next else { return }
@@ -58,13 +61,15 @@ private struct Runner {
         case .watch: input = standing
         case .write(let table):
             let file = Shelf.file(table, digest)
-            if shelf.isFull {
+            if cannotEncode {
+                input = .failed(Self.cannot)
+            } else if shelf.isFull {
                 input = .failed(VarveError(.storageFull, "full"))
             } else {
                 if shelf.files.insert(file.name).inserted { shelf.written.append(file.name) }
                 input = .file(file)
             }
-        case .compare(let table): input = .file(Shelf.file(table, digest))
+        case .compare(let table): input = cannotEncode ? .failed(Self.cannot) : .file(Shelf.file(table, digest))
         case .checkEpoch: input = shelf.epochHasEnded ? .epochEnded : .epochStands
         case .put(let manifest):
             if let standing = shelf.manifest {
@@ -305,6 +310,20 @@ private struct Runner {
         var adopter = Runner(node(block, compares: true), block, shelf)
         adopter.run()
         #expect(adopter.hasAdopted && adopter.publication.counters.compared == 3)
+    }
+
+    @Test func aNodeThatCannotEncodeTheBlockWaitsForOthersAndComparesNothing() throws {
+        let (block, shelf) = (try block(), Shelf())
+        var sick = Runner(node(block, compares: true), block, shelf)
+        sick.cannotEncode = true
+        sick.run()
+        #expect(sick.ends == nil && shelf.manifest == nil && shelf.written.isEmpty, "it tries again, and does not stop")
+        var other = Runner("one", block, shelf)
+        // The claim of one that makes no progress is taken over.
+        other.run()
+        #expect(other.hasAdopted)
+        sick.run()
+        #expect(sick.hasAdopted && sick.publication.counters.compared == 0)
     }
 
     @Test func anotherEncodingOfTheSameBlockIsDivergence() throws {

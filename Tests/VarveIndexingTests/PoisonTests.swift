@@ -8,7 +8,10 @@ import VarveStorage
 /// What earlier processes left, held by the test.
 private final class Keeper: BreadcrumbKeeper {
     let found: Breadcrumb
-    private let state = Mutex((told: [ClosedRange<Position>](), suspect: Breadcrumb.Suspect?.none))
+    private let state = Mutex(
+        (
+            told: [ClosedRange<Position>](), suspect: Breadcrumb.Suspect?.none, block: Breadcrumb.SuspectBlock?.none
+        ))
 
     init(_ found: Breadcrumb) { self.found = found }
 
@@ -18,6 +21,10 @@ private final class Keeper: BreadcrumbKeeper {
     func begin(_ first: Position, _ last: Position) { state.withLock { $0.told.append(first...last) } }
     func end() {}
     func suspect(_ suspect: Breadcrumb.Suspect?) { state.withLock { $0.suspect = suspect } }
+    func beginEncoding(_ block: BlockNumber) {}
+    func endEncoding() {}
+    func suspectBlock(_ suspect: Breadcrumb.SuspectBlock?) { state.withLock { $0.block = suspect } }
+    var block: Breadcrumb.SuspectBlock? { state.withLock { $0.block } }
 }
 
 @Suite struct PoisonTests {
@@ -56,6 +63,24 @@ private final class Keeper: BreadcrumbKeeper {
             for offset in Int64(2)...5 { #expect(keeper.told.contains(at(offset)...at(offset))) }
             #expect(nodes[0].stopped == nil)
             #expect(keeper.suspect == nil, "a record that was applied is no suspect")
+        }
+    }
+
+    @Test func aBlockThatCannotBeEncodedHereIsLeftToAnotherNode() async throws {
+        let keeper = Keeper(Breadcrumb(suspectBlock: Breadcrumb.SuspectBlock(.first, crashes: 3)))
+        try await Nodes.run("sick", settings: Settings(rowsPerBlock: 2), breadcrumbs: ["sick": keeper]) { nodes in
+            for i in 0..<2 { try await nodes.put(0, i) }
+            try await until { nodes[0].trouble?.code == .poison }
+            #expect(nodes[0].trouble?.message.contains("block 0 ended this node's process 3 times") == true)
+            // It serves and takes more.
+            try await nodes.put(0, 2)
+            #expect(nodes[0].stopped == nil)
+            #expect(try nodes.blocks.manifest(.first, .first) == nil)
+            try await Nodes.run("sound", settings: Settings(rowsPerBlock: 2), over: nodes) { sound in
+                try await until { try sound.blocks.manifest(.first, .first) != nil }
+                try await until { nodes[0].standing.adopted?.number == .first && nodes[0].trouble == nil }
+            }
+            #expect(keeper.block == nil, "what stands in storage is no suspect")
         }
     }
 

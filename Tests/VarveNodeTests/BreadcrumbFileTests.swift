@@ -36,6 +36,20 @@ import VarveModel
         }
     }
 
+    @Test func aBlockThatWasBeingEncodedIsFoundByTheNext() async throws {
+        try await withScratch { path in
+            try open(path).beginEncoding(BlockNumber(3))
+            let second = try open(path)
+            #expect(second.found == Breadcrumb(encoding: BlockNumber(3)))
+            second.suspectBlock(Breadcrumb.SuspectBlock(BlockNumber(3), crashes: 1))
+            second.beginEncoding(BlockNumber(3))
+            second.endEncoding()
+            let third = Breadcrumb(suspectBlock: Breadcrumb.SuspectBlock(BlockNumber(3), crashes: 1))
+            for _ in 0..<2 { #expect(try open(path).found == third) }
+            #expect(try open(path, version: "2").found == Breadcrumb())
+        }
+    }
+
     @Test func anotherVersionTriesAgainAndAnotherDatabaseKnowsNothing() async throws {
         try await withScratch { path in
             let first = try open(path)
