@@ -156,8 +156,9 @@ package struct Quarantine: Sendable {
             .filter { $0.verdict == .live && beyond.contains($0.node) }.map(\.node)
         guard alive.isEmpty else {
             throw refusal(
-                "\(alive.joined(separator: ", ")) applied the record at \(position) and \(alive.count == 1 ? "is" : "are") "
-                    + "alive: what is wrong is with the other nodes, which go on behind the block once it is published",
+                "\(alive.joined(separator: ", ")) applied the record at \(position), or may have, and "
+                    + "\(alive.count == 1 ? "is" : "are") alive: what is wrong is with the other nodes, which go on behind the "
+                    + "block once it is published",
                 next: "varve blocks flush --url, of a node that applied it")
         }
         return (witnesses, beyond)

@@ -28,7 +28,7 @@ import VarveWire
         return try (1...3).map {
             try NodeProcess(
                 "n\($0)", in: directory, sections, program: program ?? "varve",
-                environment: ["VARVE_PLANTED_POISON": "\(poison)"])
+                environment: ["VARVE_PLANTED_POISON": "\(poison)", "SWIFT_BACKTRACE": "enable=no"])
         }
     }
 

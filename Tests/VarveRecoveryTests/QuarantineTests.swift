@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import VarveCore
 import VarveLog
@@ -170,31 +171,31 @@ import VarveStorage
     @Test func aNodeThatIsGoneAndHadAppliedItIsNamed() async throws {
         try await Self.with { poisoned in
             try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
-            // One that cannot be read may have been anywhere.
-            try poisoned.scene.cold().store.objects.overwrite("nodes/other.cbor", Bytes([1, 2, 3]))
-            #expect(try await poisoned.look().beyond == ["other"])
             var other = Heartbeat(node: "other", processStart: 7)
             other.applied = poisoned.position
             other.stopped = poisoned.position
             try poisoned.scene.cold().store.objects.overwrite("nodes/other.cbor", other.encoded())
             #expect(try await poisoned.look().beyond == ["other"])
-            // Not gone after all: it writes on.
+            // Not gone after all: it writes on. And one that cannot be read may have been anywhere.
             other.stopped = nil
             let store = try poisoned.scene.cold().store
-            let alive = Task { [other] in
-                var other = other
-                while !Task.isCancelled {
-                    other.counter += 1
-                    try store.objects.overwrite("nodes/other.cbor", other.encoded())
-                    try? await Task.sleep(for: .milliseconds(100))
+            for isReadable in [true, false] {
+                let counter = Mutex(other)
+                let writing = Task {
+                    while !Task.isCancelled {
+                        let bytes = counter.withLock { heartbeat in
+                            heartbeat.counter += 1
+                            return isReadable ? heartbeat.encoded() : Bytes("later \(heartbeat.counter)")
+                        }
+                        try store.objects.overwrite("nodes/other.cbor", bytes)
+                        try? await Task.sleep(for: .milliseconds(100))
+                    }
                 }
+                defer { writing.cancel() }
+                try await until { counter.withLock { $0.counter } > 1 }
+                let error = try #require(try await poisoned.refusal(), "readable: \(isReadable)")
+                #expect(error.message.contains("other applied the record"), "\(error)")
             }
-            defer { alive.cancel() }
-            try await until {
-                let bytes = try store.objects.get("nodes/other.cbor") ?? Bytes()
-                return (try? Heartbeat.decode(bytes))?.counter ?? 0 > 1
-            }
-            #expect(try await poisoned.refusal()?.message.contains("other applied the record") == true)
         }
     }
 }
