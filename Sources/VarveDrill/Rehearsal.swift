@@ -96,11 +96,17 @@ package final class Rehearsal: Sendable {
         return cluster
     }
 
-    /// Another broker of the same kind, for a log that moves there. Whoever asks for it ends it.
+    /// Another broker of the same kind, for a log that moves there. Whoever asks for it dismisses it.
     func anotherBroker() async throws -> any DrillBroker {
         let place = "\(directory)/other"
         try Directory.create(place)
         return try await venue.startBroker(site, place, DrillCluster.topic)
+    }
+
+    /// Ends it; with `--keep` it stays, as everything does.
+    func dismiss(_ broker: any DrillBroker) async {
+        if site.keeps { return narrator.tell(.kept, "to end the other broker: \(broker.howToStop)") }
+        await broker.end()
     }
 
     /// What was written, or done before anything broke.

@@ -18,22 +18,22 @@ extension Drill {
                             log: lasting + ["clusters: { b: { bootstrapServers: \(servers) } }"])
                         return "clusters: { b: … } on every node, each restarted; all ready"
                     },
+                    "make the new cluster the configured one, one node after the other": {
+                        try await cluster.reconfigure(servers: other.servers, log: lasting)
+                        return "bootstrapServers: \(other.servers) on every node, each restarted; all ready"
+                    },
                     "switch the old cluster off": {
                         try await cluster.write(5)
                         let done = try await cluster.broker.goDown()
                         try await cluster.write(5)
                         return done + "; documents are acknowledged before and after"
                     },
-                    "make the new cluster the configured one, one node after the other": {
-                        try await cluster.reconfigure(servers: other.servers, log: lasting)
-                        return "bootstrapServers: \(other.servers) on every node, each restarted; all ready"
-                    },
                 ])
             try await drill.check()
         } catch {
-            await other.end()
+            await drill.dismiss(other)
             throw error
         }
-        await other.end()
+        await drill.dismiss(other)
     }
 }
