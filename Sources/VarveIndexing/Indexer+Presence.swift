@@ -77,6 +77,10 @@ extension Indexer {
             // What a node says when it is asked to end is no trouble.
             let trouble = standing.stopped ?? standing.trouble
             heartbeat.trouble = trouble?.code == .notReady ? nil : trouble?.code.rawValue
+            // Only one that stands before a record says so to others: whoever quarantines goes by it.
+            if standing.stopped == nil, trouble?.code == .poison {
+                heartbeat.trouble = ErrorCode.internal.rawValue
+            }
         }
     }
 

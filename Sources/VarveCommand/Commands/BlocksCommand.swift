@@ -108,7 +108,9 @@ struct BlocksCommand {
                 "BLOCK_CORRUPT: block \(damage.block), table \(damage.table)\(batches ?? ""): \(damage.reason). "
                     + "Of the file: \(damage.readable)")
         }
-        for name in report.unnamed { try output.line("no manifest names \(name): of a publication that never ended") }
+        for name in report.unnamed {
+            try output.line("no manifest names \(name): of a publication that never ended; next: varve blocks gc")
+        }
         for name in report.sidecarsRebuilt { try output.line("built again: \(name)") }
         try output.line(
             "\(report.epochs == 1 ? "1 epoch" : "\(report.epochs) epochs"), \(Quantity.count(report.blocks)) blocks, "
