@@ -42,6 +42,15 @@ package struct Garbage: Sendable, Equatable {
         guard let format = try store.readFormat() else {
             throw VarveError(.storageMissing, "the storage holds no database yet", next: "check the path of storage")
         }
+        // Their records name files, too, and this version cannot read them.
+        for later in ["compactions/", "rewrites/"] {
+            guard try store.objects.list(later).isEmpty, try store.objects.parts(later).isEmpty else {
+                throw VarveError(
+                    .unsupportedRecord,
+                    "the storage holds \(later), of a later version of varve, which may name files that look like garbage to "
+                        + "this one. Nothing was removed", next: "use that version's varve blocks gc")
+            }
+        }
         let epochs = try store.epochRecords()
         let chain = try store.manifests(of: epochs, database: format.database)
         var garbage = Garbage()

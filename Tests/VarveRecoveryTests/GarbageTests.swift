@@ -299,6 +299,18 @@ private struct Yard: Sendable {
         #expect(try yard.objects.list("gc/").isEmpty)
     }
 
+    @Test(arguments: ["compactions/x.cbor", "rewrites/e0000/x.cbor"])
+    func whatALaterVersionMayNameIsLeftToIt(name: String) throws {
+        let yard = try Yard()
+        try yard.put(yard.file(0, "rewritten").name)
+        _ = try yard.collect()
+        yard.objects.pass(.seconds(3600))
+        _ = try yard.objects.putIfAbsent(name, Bytes("later"))
+        let error = #expect(throws: VarveError.self) { try yard.collect() }
+        #expect(error?.code == .unsupportedRecord)
+        #expect(try yard.has(yard.file(0, "rewritten").name))
+    }
+
     @Test func onAFullDiskAReserveIsGivenUpForTheIntent() throws {
         let yard = try Yard()
         let lost = yard.file(0, "lost").name
