@@ -122,7 +122,9 @@ let layers: [Target] = [
     .executableTarget(
         name: "VarveLogWorker", dependencies: ["VarveLog", "VarveModel", "VarveIO", "VarveTestSupport"],
         path: "Tests/VarveLogWorker", swiftSettings: strict),
-    layer("VarveTestSupport", ["VarveLog", "VarveStorage", "VarveModel", "VarveIO", "RdKafka", "VarveKafka"]),
+    layer(
+        "VarveTestSupport",
+        ["VarveHarness", "VarveLog", "VarveStorage", "VarveModel", "VarveIO", "RdKafka", "VarveKafka"]),
 ]
 
 let package = Package(

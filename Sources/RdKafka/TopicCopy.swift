@@ -13,7 +13,7 @@ package enum TopicCopy {
         let outcome = Completion()
         let failure = Failure()
         do throws(RdKafkaError) {
-            // Flushing blocks.
+            // Taking the reports blocks.
             try WorkerThread.start("varve-copy") {
                 let error = append(records, to: topic, through: handle, limit)
                 failure.error.withLock { $0 = error }
@@ -41,7 +41,10 @@ package enum TopicCopy {
             }
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return RdKafkaError(code) }
         }
-        let code = rd_kafka_flush(handle.pointer, limit)
-        return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : RdKafkaError(code)
+        // Reports come as events, and count as open until they are taken.
+        for _ in 0..<max(1, limit / 50) where rd_kafka_outq_len(handle.pointer) > 0 {
+            if let event = rd_kafka_queue_poll(handle.mainQueue, 50) { rd_kafka_event_destroy(event) }
+        }
+        return rd_kafka_outq_len(handle.pointer) == 0 ? nil : RdKafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
     }
 }

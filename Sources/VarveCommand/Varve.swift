@@ -1,6 +1,7 @@
 // The program `varve`: reads the command line, runs the command, turns its error into one line and an exit code.
 
-@preconcurrency import Glibc  // for `environ`, which nothing here changes
+import Glibc
+import VarveHarness
 import VarveTerminal
 
 @main
@@ -8,7 +9,7 @@ enum Varve {
     static func main() async {
         Terminal.ignoreBrokenPipes()
         let arguments = Array(CommandLine.arguments.dropFirst())
-        let code = await run(arguments, Surroundings(environment: currentEnvironment()))
+        let code = await run(arguments, Surroundings(environment: processEnvironment()))
         exit(code.rawValue)
     }
 
@@ -98,17 +99,4 @@ struct Surroundings: Sendable {
     /// Where standard output is a terminal, its width.
     var width: Int? { Terminal.width(output.descriptor) }
     var palette: Palette { Palette(for: output.descriptor, environment: environment) }
-}
-
-private func currentEnvironment() -> [String: String] {
-    var result: [String: String] = [:]
-    var entry = environ
-    while let pointer = entry.pointee {
-        let text = String(cString: pointer)
-        if let equals = text.firstIndex(of: "=") {
-            result[String(text[..<equals])] = String(text[text.index(after: equals)...])
-        }
-        entry += 1
-    }
-    return result
 }

@@ -24,7 +24,8 @@ package struct Drill: Sendable {
 
     /// In the order in which they are listed and held.
     package static let all: [Drill] = [
-        logLost, epochMismatch, nodeLost, migrateTopic, migrateToAnotherCluster, migrateUnderLoad, salvageAfterBump,
+        logLost, logTruncated, logBehindStorage, logReplaced, epochMismatch, migrateTopic, migrateToAnotherCluster,
+        migrateUnderLoad, salvageAfterBump, nodeLost, kafkaDown, storageFull,
     ]
 
     package static func named(_ name: String) -> Drill? { all.first { $0.name == name } }

@@ -125,7 +125,7 @@ final class EmbeddedDrillBroker: DrillBroker {
 }
 
 /// Records of a program that knows nothing of ours.
-let strangers: [RdKafkaRecord] = (0..<3).map { number in
+let strangers: [RdKafkaRecord] = (0..<60).map { number in
     RdKafkaRecord(
         offset: Int64(number), time: RdKafkaTime(milliseconds: 1_700_000_000_000, isBrokers: false),
         value: Array("order \(number)".utf8))

@@ -129,6 +129,15 @@ package final class DrillCluster: Sendable {
         try writeConfigurations()
     }
 
+    /// Waits until the first node's status is so.
+    func wait(_ what: String, _ holds: (StatusAnswer) -> Bool) async throws {
+        for _ in 0..<600 {
+            if holds(try await nodes[0].client.status()) { return }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        throw DrillFailure("in vain was waited until \(what)")
+    }
+
     // MARK: Documents
 
     /// Writes documents one after the other, each through the next running node.
@@ -156,6 +165,32 @@ package final class DrillCluster: Sendable {
             return state.next
         }
         try await write(id, through: nodes[index].client)
+    }
+
+    /// As a client does that has patience: one document, sent again with its id until a node has decided it.
+    func writePatiently() async throws {
+        let id = state.withLock { state in
+            defer { state.next += 1 }
+            return state.next
+        }
+        var transaction = Transaction()
+        try transaction.put(into: "drill", ["_id": .integer(id), "text": .text("document \(id)")])
+        var random = SystemRandomNumberGenerator()
+        let submission = SubmissionID.random(using: &random)
+        let client = try Client(ClientOptions(urls: urls, patience: .zero, answerTimeout: .seconds(15)))
+        for _ in 0..<600 {
+            do throws(VarveError) {
+                let outcome = try await client.submit(transaction, id: submission)
+                // One that was cancelled for want of an answer is decided, too: it was not applied.
+                if outcome.outcome == .committed { _ = state.withLock { $0.acknowledged.insert(id) } }
+                return
+            } catch {
+                guard [.unknownOutcome, .nodeUnreachable, .notReady, .overloaded, .logUnreachable].contains(error.code)
+                else { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        throw DrillFailure("submission \(submission) is undecided after two minutes")
     }
 
     private func write(_ id: Int64, through client: Client) async throws {

@@ -1,7 +1,7 @@
 // Where a drill's log lives: on the embedded broker, or on a real Kafka.
 
 import VarveHarness
-import VarveModel
+package import VarveModel
 
 package struct DrillVenue: Sendable {
     /// For people: `the embedded broker`.
@@ -12,6 +12,19 @@ package struct DrillVenue: Sendable {
 
     package static let embedded = DrillVenue(name: "the embedded broker", word: "embedded") { site, directory, topic in
         try await EmbeddedDrillBroker.start(site, in: directory, topic: topic)
+    }
+
+    /// Brokers of the distribution that KAFKA_HOME names, one for each drill. Throws when there is none.
+    package static func kafka(_ environment: [String: String]) throws(VarveError) -> DrillVenue {
+        let kafka = KafkaAvailability.find(environment)
+        guard case .distribution(_, let version, _) = kafka else {
+            throw VarveError(
+                .logUnreachable, "there is no Kafka that a drill may break: \(kafka.reasonAgainstOwnBroker ?? "")",
+                next: "unpack a Kafka distribution and set KAFKA_HOME to it, or leave --real-kafka out")
+        }
+        return DrillVenue(name: "Kafka \(version)", word: "kafka") { site, _, topic in
+            try await KafkaDrillBroker.start(kafka, site, topic: topic)
+        }
     }
 }
 

@@ -18,6 +18,7 @@ package final class Rehearsal: Sendable {
     private struct State {
         var cluster: DrillCluster?
         var names: [String: String] = [:]
+        var undo: [@Sendable () -> Void] = []
         var scripts = 0
     }
     private let state = Mutex(State())
@@ -72,9 +73,11 @@ package final class Rehearsal: Sendable {
     /// - Parameters:
     ///   - sections: further lines of every node's configuration.
     ///   - log: further lines of its section log, without their indent.
+    ///   - prepare: is called before the nodes start.
     ///   - isEphemeral: leaves the embedded broker what it is by nature, a log that ends with its process.
     func build(
-        nodes count: Int = 3, sections: String = "", log: [String] = [], isEphemeral: Bool = false
+        nodes count: Int = 3, sections: String = "", log: [String] = [], isEphemeral: Bool = false,
+        prepare: (DrillCluster) throws -> Void = { _ in }
     ) async throws -> DrillCluster {
         let broker = try await venue.startBroker(site, directory, DrillCluster.topic)
         let cluster: DrillCluster
@@ -88,6 +91,7 @@ package final class Rehearsal: Sendable {
             throw error
         }
         state.withLock { $0.cluster = cluster }
+        try prepare(cluster)
         let ended = try await cluster.startNodes()
         guard ended.isEmpty else {
             throw DrillFailure("\(ended.joined(separator: ", ")) did not start: \(try cluster.node(ended[0]).lastLine)")
@@ -116,6 +120,9 @@ package final class Rehearsal: Sendable {
     func broken(_ text: String) { narrator.tell(.broken, text) }
 
     func checked(_ text: String) { narrator.tell(.checked, text) }
+
+    /// Done when nodes and broker have ended, the last one first; not if they are kept.
+    func undoAtEnd(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.undo.append(body) } }
 
     /// All that must hold after every drill.
     func check() async throws { narrator.tell(.checked, try await cluster().check()) }
@@ -286,6 +293,7 @@ package final class Rehearsal: Sendable {
             return
         }
         await cluster?.end()
+        for undo in state.withLock({ $0.undo }).reversed() { undo() }
         ScratchDirectory.remove(directory)
     }
 }

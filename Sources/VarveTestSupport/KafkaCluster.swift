@@ -1,3 +1,4 @@
+package import VarveHarness
 import RdKafka
 
 /// Three brokers for tests, each also a controller, with small heaps: for what one broker cannot show (a leader that moves,

@@ -1,3 +1,4 @@
+import VarveHarness
 import Foundation
 import RdKafka
 

@@ -1,3 +1,5 @@
+package import VarveHarness
+
 /// A broker with two ways to it: directly, and through a `NetworkProxy`. A client that begins on one stays on it.
 package struct ProxiedBroker: Sendable {
     package let broker: KafkaBroker

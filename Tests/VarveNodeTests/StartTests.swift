@@ -141,6 +141,24 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         }
     }
 
+    /// No block reaches beyond the copy, but a node had applied more: that was acknowledged, and nobody has declared it lost.
+    @Test func aLogThatLostWhatANodeHadAppliedIsBehind() async throws {
+        try await withScratch { path in
+            let configuration = configuration(path)
+            try await withNode(configuration) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
+            try copyTree("\(path)/log", "\(path)/copy")
+            try copyTree("\(path)/storage", "\(path)/then")
+            try await withNode(configuration) { try await $0.submit(.put(into: "t", ["_id": "b"])) }
+            try removeTree("\(path)/log")
+            try copyTree("\(path)/copy", "\(path)/log")
+            #expect(await refusal(configuration) == .logBehind)
+            // The copy with the storage of its time is whole.
+            try removeTree("\(path)/storage")
+            try copyTree("\(path)/then", "\(path)/storage")
+            try await withNode(configuration) { #expect(try await $0.snapshot().get("t", id: "a") != nil) }
+        }
+    }
+
     @Test func aCopyThatWentAnotherWayHasDiverged() async throws {
         try await withScratch { path in
             let configuration = configuration(path)

@@ -37,8 +37,8 @@ struct DrillCommand {
         let program = try ClusterCommand.ownPath()
         let shelf = try RunbookShelf(
             named: invocation[Parameters.runbooks], program: program, workingDirectory: ClusterFiles.workingDirectory)
-        guard !invocation[Parameters.realKafka] else { throw Failure.notSupported("--real-kafka") }
-        let venue = DrillVenue.embedded
+        let venue =
+            invocation[Parameters.realKafka] ? try DrillVenue.kafka(surroundings.environment) : .embedded
         let site = DrillSite(
             program: program, environment: surroundings.environment, shelf: shelf,
             keeps: invocation[Parameters.keep])

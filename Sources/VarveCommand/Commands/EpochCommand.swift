@@ -324,13 +324,17 @@ extension EpochPlan {
         if case .sealed = rest { return lines }
         guard alive.isEmpty else { return lines + ["next: stop all nodes, then varve epoch plan --config \(path)"] }
         lines.append("next, best first:")
+        // What nothing holds any more is lost by every way.
+        let accepting = gone == nil ? "" : " --accept-loss \(digest)"
         if case .whole = rest {
             lines.append(
-                "  varve epoch bump --splice --config \(path)     keeps the old log and reads its rest in place")
+                "  varve epoch bump --splice\(accepting) --config \(path)     keeps the old log and reads its rest in place"
+            )
         }
         if !submissions.isEmpty {
             lines.append(
-                "  varve epoch bump --salvage --config \(path)    appends the rest to the new log, with its ids")
+                "  varve epoch bump --salvage\(accepting) --config \(path)    appends the rest to the new log, with its ids"
+            )
         }
         lines.append(
             "  varve epoch bump --drop --accept-loss \(digest) --config \(path)"
