@@ -5,10 +5,14 @@ import VarveTestSupport
 /// A few drills as a user holds them; all of them: `make test-drills`.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct DrillTests {
     @Test func theQuickDrillsPassOnTheEmbeddedBroker() throws {
-        let quick = ["log-lost"]
+        let quick = ["log-lost", "storage-full"]
         let (status, text) = try runProgram(["drill", "run"] + quick, ["VARVE_URL": "", "NO_COLOR": "1"])
         #expect(status == 0, "\(text)")
-        for name in quick { #expect(text.contains("passed  \(name) on the embedded broker"), "\(text)") }
+        for name in quick {
+            // Only the small disk may be out of reach here, and says so.
+            let mayBeSkipped = name == "storage-full" && text.contains("skipped  \(name)")
+            #expect(mayBeSkipped || text.contains("passed  \(name) on the embedded broker"), "\(text)")
+        }
         TestReport.note(
             "drills", "ran (\(quick.joined(separator: ", ")) on the embedded broker; all of them: make test-drills)")
     }
