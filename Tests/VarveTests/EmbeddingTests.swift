@@ -15,6 +15,14 @@ import Varve
         }
     }
 
+    @Test func theNodeIsARowOfItsOwn() async throws {
+        try await withNode { node in
+            let token = try await node.submit(.put(into: "users", ["_id": 7])).token
+            let rows = try await node.query("SELECT state, applied FROM varve.nodes").map(\.values)
+            #expect(rows == [["this", .text("\(token.position)")]])
+        }
+    }
+
     @Test func historyIsNewestFirstAndADeletionIsAVersion() async throws {
         try await withNode { node in
             let first = try await node.submit(.put(into: "users", ["_id": "ada"]))

@@ -7,7 +7,7 @@ import Varve
     import Darwin
 #endif
 
-/// The example of README.md, run as it stands there: the lines between the marks are compared with the page.
+/// The example of README.md, run as it stands there; the lines between the marks are compared with the page.
 @Suite struct ReadmeTests {
     @Test func theExampleWorks() async throws {
         // begin
