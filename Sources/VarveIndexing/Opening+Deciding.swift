@@ -14,7 +14,7 @@ extension Opening {
         var newest: Manifest?
         if let database { newest = try store.manifests(of: epochs, database: database).last?.manifest }
         var startUp = StartUp(
-            configuredEpoch: asserted, configured: LogPlace(try await provider.reference(.first), of: .first),
+            configuredEpoch: asserted, configured: try await configuredPlace(epochs.last?.record),
             database: database, epochs: epochs.map(\.record),
             newest: newest)
         startUp.isEphemeral = isDurableStore && provider.isEphemeral
@@ -35,6 +35,19 @@ extension Opening {
                 startUp.old = await lookAtOld(startUp)
                 startUp.hasLookedAgain = true
             }
+        }
+    }
+
+    /// Where the configuration has its logs. When the cluster that it names does not answer, and storage says that the log has
+    /// moved to one that it names too, that one: the cluster that was left may be gone for good.
+    private func configuredPlace(_ current: EpochRecord?) async throws(VarveError) -> LogPlace {
+        do throws(VarveError) {
+            return LogPlace(try await provider.reference(.first), of: .first)
+        } catch {
+            guard error.code == .logUnreachable, let current, let cluster = current.log.cluster,
+                places.clusters[cluster] != nil, configuredEpoch ?? .first <= current.epoch
+            else { throw error }
+            return LogPlace(current.log, of: current.epoch)
         }
     }
 

@@ -135,7 +135,12 @@ public final class Node: Sendable {
             do throws(VarveError) {
                 // What kind of log it is, a provider may only know once it has been asked.
                 let epoch = configuredEpoch ?? .first
-                _ = try await provider.probe(epoch)
+                do throws(VarveError) {
+                    _ = try await provider.probe(epoch)
+                } catch {
+                    // The log may have moved to another cluster: storage says so.
+                    guard error.code == .logUnreachable, !clusters.isEmpty else { throw error }
+                }
                 let found = if let store { store } else { BlockStore(try openStore()) }
                 store = found
                 let opening = Opening(

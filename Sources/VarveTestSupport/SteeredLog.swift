@@ -19,6 +19,7 @@ package final class SteeredLogProvider: LogProvider {
     private struct State {
         var views: [Epoch: View] = [:]
         var areAppendsHeld = false
+        var isAway = false
         var heldCount = 0
     }
 
@@ -28,7 +29,12 @@ package final class SteeredLogProvider: LogProvider {
     package init(_ base: any LogProvider) { self.base = base }
 
     package func see(_ epoch: Epoch, _ view: View) { state.withLock { $0.views[epoch] = view } }
-    package func view(_ epoch: Epoch) -> View { state.withLock { $0.views[epoch] ?? .whole } }
+    package func view(_ epoch: Epoch) -> View {
+        state.withLock { $0.isAway ? .unreachable : $0.views[epoch] ?? .whole }
+    }
+
+    /// The cluster does not answer at all, whatever it is asked.
+    package func goAway() { state.withLock { $0.isAway = true } }
 
     /// Appends wait before they reach the log, until they are let go.
     package func holdAppends() { state.withLock { $0.areAppendsHeld = true } }
@@ -40,7 +46,11 @@ package final class SteeredLogProvider: LogProvider {
     package var impliesEphemeral: Bool { base.impliesEphemeral }
     package var warnings: [String] { base.warnings }
 
-    package func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { try await base.reference(epoch) }
+    package func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference {
+        if state.withLock({ $0.isAway }) { throw Self.unreachable }
+        return try await base.reference(epoch)
+    }
+
     package func named(_ name: String) -> any LogProvider { self }
     package func create(_ epoch: Epoch) async throws(VarveError) { try await base.create(epoch) }
 

@@ -91,6 +91,32 @@ import VarveTestSupport
         }
     }
 
+    /// Its configuration still names the cluster that was left first, and the new one by its name.
+    @Test func aNodeStartsWhereTheLogIsThoughTheClusterThatWasLeftIsGone() async throws {
+        let places: [String: any LogProvider] = ["x": MemoryLogProvider()]
+        try await Nodes.run("a", heartbeatMs: 200, clusters: places) { (nodes: Nodes) async throws in
+            try await nodes.put(0, 0)
+            _ = try await nodes[0].migrate(topic: nil, cluster: "x", isRehearsal: false, until: .now + .seconds(30))
+            try await nodes.put(0, 1)
+            try await until { nodes[0].standing.adopted != nil }
+            let gone: @Sendable (MemoryLogProvider) -> any LogProvider = { base in
+                let view = SteeredLogProvider(base)
+                view.goAway()
+                return view
+            }
+            try await Nodes.run("late", heartbeatMs: 200, views: ["late": gone], clusters: places, over: nodes) {
+                (late: Nodes) async throws in
+                #expect(late[0].epoch == next)
+                try await until { try rows(late, 0) == 2 }
+                #expect(try await late.put(0, 2).position.epoch == next)
+            }
+            // A log that is there, and nowhere else, is waited for.
+            await #expect {
+                try await Nodes.run("lost", heartbeatMs: 200, views: ["lost": gone], over: nodes) { _ in }
+            } throws: { ($0 as? VarveError)?.code == .logUnreachable }
+        }
+    }
+
     /// Everything is prepared and confirmed, and the seal never comes into the log: nothing has changed, and whoever moves
     /// next takes over what is there.
     @Test func aSealThatIsNeverWrittenChangesNothing() async throws {
