@@ -199,11 +199,18 @@ package final class KafkaBroker: Sendable {
         unlink(directory + "/pid")
     }
 
+    /// Another one for each broker, so that a log that moves between two is told apart: 16 bytes in base 64, as Kafka makes
+    /// them. Of the last digit only two bits count.
+    private static func makeClusterID() -> String {
+        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        return String((0..<21).map { _ in digits[Int.random(in: digits.indices)] }) + "A"
+    }
+
     private func format(_ arguments: [String]) async throws {
         let log = directory + "/format.log"
         let process = try launchJava(
             "kafka.tools.StorageTool",
-            ["format", "-t", "5L6g3nShT-eMCtK--X86sw", "-c", directory + "/server.properties"] + arguments, log: log)
+            ["format", "-t", Self.makeClusterID(), "-c", directory + "/server.properties"] + arguments, log: log)
         guard await process.wait() == .code(0) else { throw KafkaFailure("formatting fails:\n" + tail(of: log)) }
     }
 
