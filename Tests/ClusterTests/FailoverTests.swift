@@ -12,35 +12,34 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
 struct FailoverTests {
     let id = SubmissionID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
 
+    /// One broker for all of these tests; each has a topic of its own.
+    private static let broker = Task { try await ProxiedBroker.start() }
+
     /// Two processes of one database: `far` reaches the broker through a network that a test can spoil, `near` past it.
     private func withNodes(
         _ body: (_ far: NodeProcess, _ near: NodeProcess, _ way: ProxiedBroker) async throws -> Void
     ) async throws {
-        let way = try await ProxiedBroker.start()
-        do {
-            try await withScratch { directory in
-                func node(_ name: String, _ servers: String) throws -> NodeProcess {
-                    try NodeProcess(
-                        name, in: directory,
-                        """
-                        log: !Kafka { bootstrapServers: "\(servers)", topic: failover }
-                        storage: !Local { path: \(directory)/storage }
-                        """)
-                }
-                let far = try node("far", way.proxied)
-                let near = try node("near", way.direct)
-                try await far.startAndWait()
-                try await near.startAndWait()
-                _ = try await far.client.submit(put("before"))
-                try await body(far, near, way)
-                far.kill()
-                near.kill()
+        let way = try await Self.broker.value
+        way.proxy.become(.clear)
+        try await withScratch { directory in
+            let topic = "failover-\(id)"
+            func node(_ name: String, _ servers: String) throws -> NodeProcess {
+                try NodeProcess(
+                    name, in: directory,
+                    """
+                    log: !Kafka { bootstrapServers: "\(servers)", topic: \(topic) }
+                    storage: !Local { path: \(directory)/storage }
+                    """)
             }
-        } catch {
-            try await way.broker.close()
-            throw error
+            let far = try node("far", way.proxied)
+            let near = try node("near", way.direct)
+            try await far.startAndWait()
+            try await near.startAndWait()
+            _ = try await far.client.submit(put("before"))
+            try await body(far, near, way)
+            far.kill()
+            near.kill()
         }
-        try await way.broker.close()
     }
 
     private func put(_ key: String) throws -> Transaction {

@@ -295,15 +295,13 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
     }
 }
 
-/// Tests that kill a broker: each starts its own.
+/// Tests that kill a broker: one that may be killed.
 @Suite(
     .serialized, .disabled(if: skipOwn != nil, "kafka skipped: \(skipOwn ?? "")"), .timeLimit(.minutes(5))
 ) struct KafkaOutageTests {
     @Test func aBrokerKilledAndStartedAgainHoldsEachRecordOnceAndInOrder() async throws {
-        let broker = try await KafkaBroker.start()
-        let provider = KafkaLogProvider(KafkaLogSettings(bootstrapServers: broker.bootstrapServers, topic: "log"))
-        try await provider.create(.first)
-        let log = try await provider.open(.first)
+        let broker = try await Clusters.proxied().broker
+        let log = try await Clusters.topic(at: broker.bootstrapServers).provider.open(.first)
         let tail = try await log.tail(from: .zero)
         let count = 4_000
         let writer = Task {
@@ -332,23 +330,20 @@ private let skipOwn = KafkaAvailability.skipReasonForOwnBroker
         #expect(await log.append(records(0..<1)).map(\.offset) == [Int64(count)])
         #expect(try await tail.entries(1).map(\.offset) == [Offset(Int64(count))])
         await log.close()
-        try await broker.close()
     }
 
     @Test func aLogCutWhileTheBrokerWasDownIsBehind() async throws {
-        let broker = try await KafkaBroker.start()
-        let provider = KafkaLogProvider(KafkaLogSettings(bootstrapServers: broker.bootstrapServers, topic: "log"))
-        try await provider.create(.first)
+        let broker = try await Clusters.proxied().broker
+        let (topic, provider) = try await Clusters.topic(at: broker.bootstrapServers)
         let log = try await provider.open(.first)
         let tail = try await log.tail(from: .zero)
         for index in 0..<50 { _ = await log.append(records(index..<index + 1)) }
         _ = try await tail.entries(50)
         try await broker.kill()
-        try truncateSegment(in: broker.partitionDirectory(of: "log-e0"), keeping: 0.5)
+        try truncateSegment(in: broker.partitionDirectory(of: topic), keeping: 0.5)
         try await broker.start()
         let seen = await code { while try await tail.next() != nil {} }
         #expect(seen == .logBehind)
         await log.close()
-        try await broker.close()
     }
 }
