@@ -54,7 +54,8 @@ package final class KafkaBroker: Sendable {
         if !stays { try broker.keepWatch() }
         let text = all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
         try TextFile.write(text, to: directory + "/server.properties")
-        try await broker.format(extras.formatArguments)
+        try await broker.format(
+            clusterID: clusterID(of: all["controller.quorum.voters"] ?? directory), extras.formatArguments)
         return broker
     }
 
@@ -199,18 +200,24 @@ package final class KafkaBroker: Sendable {
         unlink(directory + "/pid")
     }
 
-    /// Another one for each broker, so that a log that moves between two is told apart: 16 bytes in base 64, as Kafka makes
-    /// them. Of the last digit only two bits count.
-    private static func makeClusterID() -> String {
+    /// The same for brokers that vote together, another for each other: a log that moves between two clusters is told apart. 16
+    /// bytes in base 64, as Kafka makes them; of the last digit only two bits count.
+    private static func clusterID(of voters: String) -> String {
         let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-        return String((0..<21).map { _ in digits[Int.random(in: digits.indices)] }) + "A"
+        var state: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in voters.utf8 { state = (state ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let text = (0..<21).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return digits[Int((state >> 33) % UInt64(digits.count))]
+        }
+        return String(text) + "A"
     }
 
-    private func format(_ arguments: [String]) async throws {
+    private func format(clusterID: String, _ arguments: [String]) async throws {
         let log = directory + "/format.log"
         let process = try launchJava(
             "kafka.tools.StorageTool",
-            ["format", "-t", Self.makeClusterID(), "-c", directory + "/server.properties"] + arguments, log: log)
+            ["format", "-t", clusterID, "-c", directory + "/server.properties"] + arguments, log: log)
         guard await process.wait() == .code(0) else { throw KafkaFailure("formatting fails:\n" + tail(of: log)) }
     }
 
