@@ -18,7 +18,7 @@ extension Decoders {
                 try same(found.encoded(), bytes)
                 return true
             },
-            Decoder(name: "manifest", source: .disk, corpus: manifests) { bytes in
+            Decoder(name: "manifest", source: .disk, corpus: manifests, mend: mendTrailer) { bytes in
                 guard let found = try? Manifest.decode(Bytes(bytes)) else { return false }
                 try same(found.encoded(), bytes)
                 return true
