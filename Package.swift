@@ -112,7 +112,7 @@ let layers: [Target] = [
         name: "VarveFuzz",
         dependencies: [
             "VarveCore", "VarveGzip", "VarveHTTPServer", "VarveKafka", "VarveLog", "VarveModel", "VarveNode",
-            "VarveStorage", "VarveWire",
+            "VarveRecovery", "VarveStorage", "VarveWire",
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // Never imported by layers 3 to 6.

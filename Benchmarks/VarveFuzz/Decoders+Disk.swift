@@ -2,6 +2,7 @@
 
 internal import VarveCore
 internal import VarveModel
+internal import VarveRecovery
 internal import VarveStorage
 
 extension Decoders {
@@ -37,6 +38,16 @@ extension Decoders {
                 guard let found = try? Claim.decode(Bytes(bytes)) else { return false }
                 guard (try? Claim.decode(found.encoded())) == found else {
                     throw Broken("decoded and encoded again it is another claim")
+                }
+                return true
+            },
+            Decoder(
+                name: "intent", source: .disk,
+                corpus: [GarbageCollection.Intent(["tables/t/a.arrow", "tables/t/b.arrow"]).encoded().array]
+            ) { bytes in
+                guard let found = try? GarbageCollection.Intent.decode(Bytes(bytes)) else { return false }
+                guard (try? GarbageCollection.Intent.decode(found.encoded())) == found else {
+                    throw Broken("decoded and encoded again it is another intent")
                 }
                 return true
             },

@@ -27,7 +27,7 @@ import Testing
         let ran = try run(["--inputs", "1000", "--seed", "\(seed)"])
         #expect(ran.code == 0, "seed \(seed): \(ran.errors)")
         let lines = ran.output.split(separator: "\n")
-        #expect(lines.count >= 23)
+        #expect(lines.count >= 24)
         #expect(lines.allSatisfy { $0.contains(" 1000 inputs ") })
     }
 
