@@ -26,6 +26,7 @@ package final class DrillCluster: Sendable {
         var acknowledged: Set<Int64> = []
         var lost: Set<Int64> = []
         var next: Int64 = 1
+        var newest = Position.zero
         /// The line `epoch:` of each node that has one.
         var epochs: [String: Int] = [:]
     }
@@ -198,8 +199,14 @@ package final class DrillCluster: Sendable {
         try transaction.put(into: "drill", ["_id": .integer(id), "text": .text("document \(id)")])
         let outcome = try await client.submit(transaction)
         guard outcome.outcome == .committed else { throw DrillFailure("document \(id) was \(outcome.outcome)") }
-        _ = state.withLock { $0.acknowledged.insert(id) }
+        state.withLock { state in
+            state.acknowledged.insert(id)
+            state.newest = outcome.position
+        }
     }
+
+    /// Where the document stands that was written last.
+    var newest: Position { state.withLock { $0.newest } }
 
     /// All that was written so far goes into a block.
     func flush() async throws {

@@ -1,6 +1,4 @@
-import VarveClient
 import VarveModel
-import VarveWire
 
 extension Drill {
     static let logTruncated = Drill(
@@ -11,11 +9,11 @@ extension Drill {
         try await cluster.write(20)
         try await cluster.flush()
         let kept = try await cluster.write(6)
-        let end = try await cluster.nodes[0].client.status().log?.end?.offset.value ?? 0
+        let end = cluster.newest.offset.next
         let unsafe = try await cluster.write(4)
         drill.built("30 documents, 20 of them in a block; the last \(kept.count + unsafe.count) stand in the log only")
         try await cluster.stopNodes()
-        drill.broken("all nodes stopped; " + (try await cluster.broker.cut(0, to: Int64(end))))
+        drill.broken("all nodes stopped; " + (try await cluster.broker.cut(0, to: end.value)))
         try cluster.writeConfigurations()
         try await cluster.startNodes()
         cluster.declareLost(unsafe)
