@@ -7,7 +7,7 @@ extension EpochRecord {
     package var unindexedLost: Int? {
         if began == .sealed || reason == StartUp.byConfiguration { return 0 }
         guard let way = reason.split(separator: ":").first, EpochPlan.Way(rawValue: String(way)) != nil,
-            !reason.contains("records that nothing held")
+            !reason.contains("records that nothing held"), !reason.contains("not known")
         else { return nil }
         return reason.split(separator: " ").dropFirst().first.flatMap { Int($0) }
     }

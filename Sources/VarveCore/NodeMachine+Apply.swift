@@ -87,9 +87,12 @@ extension NodeMachine {
             }
         }
         trail.add(position, inputChain, effectChain)
-        if position == declaredEnd?.position { cut = .seal }
-        if let reason = cutReason(requested: cut) { effects.append(.cut(freeze(reason))) }
-        if cut == .seal { end(by: seal, &effects) }
+        let isDeclaredEnd = position == declaredEnd?.position
+        // A block that ends there anyway is the same for those who do not know of the declaration yet.
+        if let reason = cutReason(requested: cut) ?? (isDeclaredEnd ? .seal : nil) {
+            effects.append(.cut(freeze(reason)))
+        }
+        if cut == .seal || isDeclaredEnd { end(by: seal, &effects) }
         return ending == nil
     }
 

@@ -40,10 +40,11 @@ extension NodeMachine {
 
     mutating func declare(_ end: ParentEnd) -> [Effect] {
         guard ending == nil else { return [] }
-        let applied = applied ?? .zero
-        guard applied < end.position || inputChain.value == end.inputChain else { return [.stopped(beyond(end))] }
+        let isAtEnd = inputChain.value == end.inputChain
+        // Before its first record a machine stands before every end, also before that of a log with its genesis alone.
+        guard isAtEnd || applied.map({ $0 < end.position }) ?? true else { return [.stopped(beyond(end))] }
         declaredEnd = end
-        guard applied == end.position else { return [] }
+        guard isAtEnd, (applied ?? .zero) == end.position else { return [] }
         // Nothing more of the epoch is to be read: a cut is due only where records wait for one.
         var effects: [Effect] = []
         if open.first != nil { effects.append(.cut(freeze(.seal))) }

@@ -122,6 +122,14 @@ package struct Submission: Sendable, Equatable {
         }
     }
 
+    /// The header of the cancel of a record without a report. It has seen no more than that record: its id may have been
+    /// decided, and forgotten, since.
+    package static func cancel(of header: RecordHeader) -> RecordHeader {
+        RecordHeader(
+            type: .cancel, logTag: header.logTag, id: header.id, writer: header.writer, observed: header.observed,
+            inputChain: header.inputChain, effectChain: header.effectChain)
+    }
+
     // MARK: the rules
 
     private func send() -> Effect { isCancelling ? .appendCancel : .append }
@@ -182,9 +190,11 @@ package struct Submission: Sendable, Equatable {
 
     private mutating func void() -> Effect {
         round += 1
+        // A record that a log wrote twice is void twice: the second may come when the next one is on its way already.
+        if case .unreported = phase {} else if !isCancelling { mayBeWritten = false }
         guard round < Self.roundsMax else {
             return fail(
-                isCancelling
+                mayBeWritten
                     ? unknown("its id was forgotten \(Self.roundsMax) times before its record came")
                     : VarveError(
                         .overloaded,
@@ -193,8 +203,6 @@ package struct Submission: Sendable, Equatable {
                         next: "retry later"))
         }
         phase = .looking
-        // Void for ever: what it had observed does not get newer.
-        if !isCancelling { mayBeWritten = false }
         return .lookUp
     }
 

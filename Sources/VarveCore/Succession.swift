@@ -22,10 +22,11 @@ package struct Succession: Sendable {
         return next.began != .sealed && !isKnown
     }
 
-    /// Whether a block of this epoch must not be published: it stands behind the epoch's end.
+    /// Whether a block of this epoch must not be published: it stands behind the epoch's end, or was cut by a node that
+    /// did not know of the end and may have read beyond it.
     package func leavesOut(_ block: BlockNumber) -> Bool {
         guard let next else { return false }
-        return next.parentEnd?.block.map { block > $0 } ?? true
+        return endsNode || next.parentEnd?.block.map { block > $0 } ?? true
     }
 
     /// Whether a block waits: one that ends its epoch comes after the next epoch's record, so whoever starts from it finds

@@ -111,6 +111,7 @@ package struct Crossing: Sendable {
             if let made, made != recorded.record { throw otherRecord(recorded.record) }
             return recorded.record
         }
+        let store = store
         while true {
             do throws(VarveError) {
                 let stored = try await node.onDisk { () throws(VarveError) -> BlockStore.StoredEpoch in
@@ -121,6 +122,7 @@ package struct Crossing: Sendable {
                     }
                     guard let found = try store.epochRecord(next) else { throw vanished(next) }
                     if made != nil { throw otherRecord(found.record) }
+                    try store.objects.persist(BlockStore.epochName(next))
                     return found
                 }
                 node.recorded(stored)
@@ -174,6 +176,15 @@ package struct Crossing: Sendable {
         {
             return entry
         }
+        let start = try await log.range().lowerBound
+        if start > offset {
+            throw VarveError(
+                .logGap,
+                "\(record.log.place) begins at offset \(start): the beginning of epoch \(record.epoch) has expired before this "
+                    + "node read it. Everything up to \(record.parentEnd?.position ?? .zero) is applied. "
+                    + "See docs/runbooks/log-gap.md",
+                next: "varve epoch plan --config node.yaml")
+        }
         throw VarveError(
             .logReplaced,
             "\(record.log.place) does not hold the genesis of epoch \(record.epoch) at offset \(offset): it is another log. "
@@ -185,7 +196,7 @@ package struct Crossing: Sendable {
         VarveError(
             .epochStale,
             "storage says that epoch \(found.epoch) began behind \(found.parentEnd?.position ?? .zero) (\(found.began)), this "
-                + "node's log ended at \(ending.end.position). What storage says counts; this node appends, acknowledges and "
+                + "node's log ended at \(ending.end.position) (\(ending.seal.map { "sealed to \($0.log.place)" } ?? "declared")). What storage says counts; this node appends, acknowledges and "
                 + "publishes nothing more. See docs/runbooks/epoch-mismatch.md",
             next: "start this node again; then varve epoch salvage --config node.yaml")
     }

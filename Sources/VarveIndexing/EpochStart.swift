@@ -50,6 +50,12 @@ package struct EpochStart: Sendable {
             if case .refused(let error)? = await log.append([record.encoded()]).first { throw error }
         }
         guard let first = try await log.firstGenesis() else {
+            if try await log.range().upperBound == .zero {
+                throw VarveError(
+                    .logUnreachable,
+                    "\(log.reference.topic) did not report on its first record, and does not show it yet",
+                    next: "the same once more")
+            }
             throw VarveError(
                 .targetUnfit,
                 "\(log.reference.topic) is not empty and begins with no genesis: it is another program's, or its start has "

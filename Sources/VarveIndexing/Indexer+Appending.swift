@@ -92,7 +92,8 @@ extension Indexer {
         guard item.type == .transaction || item.type == .cancel else { return }
         var submission = Submission(unawaited: item.id, isCancel: item.type == .cancel)
         guard case .appendCancel = submission.step(.reported(report)) else { return }
-        _ = queue.enqueueUrgent([makeCancel(item.id)])
+        // It has seen no more than the record it cancels: that one may have been decided, and forgotten, since.
+        _ = queue.enqueueUrgent([makeCancel(of: item)])
     }
 
     /// What was never handed to the log.

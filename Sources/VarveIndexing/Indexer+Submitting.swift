@@ -84,7 +84,7 @@ extension Indexer {
                 effect = try step(&submission, await send(item, until: deadline, whenQueued: whenQueued))
             case .appendCancel:
                 _ = submission.step(.queued(expiresAt: nil))
-                effect = try step(&submission, await send(makeCancel(submission.id), until: deadline))
+                effect = try step(&submission, await send(makeCancel(submission.id, observed), until: deadline))
             case .wait, .purge:
                 // Reports and read-backs come to whoever waits for the id; purging is the appender's. What was decided
                 // before this wait was registered is found by looking.
@@ -274,7 +274,16 @@ extension Indexer {
         }
     }
 
-    func makeCancel(_ id: SubmissionID) -> AppendQueue.Pending { makeItem(.cancel, id) }
+    private func makeCancel(_ id: SubmissionID, _ observed: Snapshot) -> AppendQueue.Pending {
+        makeItem(.cancel, id, observing: observed)
+    }
+
+    /// Of a record that nobody waits for.
+    func makeCancel(of item: AppendQueue.Pending) -> AppendQueue.Pending {
+        AppendQueue.Pending(
+            tag: tags.wrappingAdd(1, ordering: .relaxed).newValue, header: Submission.cancel(of: item.header),
+            payload: Bytes())
+    }
 
     private func makeItem(
         _ type: RecordType, _ id: Bytes16, _ payload: Bytes = Bytes(), expiryMs: Int64 = 0,

@@ -56,33 +56,29 @@ package struct LogProof: Sendable {
             }
         }
         if adopted.next < range.lowerBound {
-            throw VarveError(
-                .logGap,
-                "the log begins at epoch \(epoch) offset \(range.lowerBound), storage has applied up to offset \(adopted): "
-                    + "the records between them are gone. Everything up to \(Position(epoch, adopted)) is safe in storage. "
-                    + "See docs/runbooks/log-gap.md",
-                next: "varve epoch plan --config node.yaml")
+            throw gap(Position(epoch, adopted), range)
         }
         var proved: [String] = []
         var genesisEntry: LogEntry?
-        if range.contains(genesisOffset) {
-            let entry = try await log.read(at: genesisOffset)
-            guard let entry, entry.offset == genesisOffset,
-                case .record(let record) = Record.decode(entry.bytes, tag: nil), record.header.type == .genesis,
+        let first = range.contains(genesisOffset) ? try await held(genesisOffset) : nil
+        if case .held(let entry)? = first {
+            guard let entry, case .record(let record) = Record.decode(entry.bytes, tag: nil),
+                record.header.type == .genesis,
                 record.header.id == genesis
             else { throw replaced(epoch, genesisOffset, "the genesis that storage recorded is not there") }
             genesisEntry = entry
             proved.append("genesis at \(Position(epoch, genesisOffset))")
         } else if block == nil {
-            throw replaced(epoch, genesisOffset, "the genesis that storage recorded is no longer held")
+            // Nothing of this epoch is in a block, and its first record counts as any other.
+            throw gap(Position(epoch, genesisOffset), range)
         }
         if let block {
             var points = [(block.last.offset, block.recordDigest, Optional(block.logTime))]
             points += block.anchors.filter { $0.position.epoch == epoch }.map { ($0.position.offset, $0.digest, nil) }
+            var held = 0
             for (offset, digest, time) in points where range.contains(offset) {
-                try await compare(block, genesis, offset, digest, time)
+                if try await compare(block, genesis, offset, digest, time) { held += 1 }
             }
-            let held = points.filter { range.contains($0.0) }.count
             if held > 0 { proved.append("\(held) records up to \(block.last)") }
         }
         if proved.isEmpty {
@@ -99,14 +95,29 @@ package struct LogProof: Sendable {
             next: block.map { $0.last.offset.next } ?? genesisOffset)
     }
 
+    private enum Held {
+        /// nil: the log has none there, and others before and behind.
+        case held(LogEntry?)
+        /// Retention took it while the log was being asked.
+        case expired
+    }
+
+    private func held(_ offset: Offset) async throws(VarveError) -> Held {
+        let entry = try await log.read(at: offset)
+        if let entry, entry.offset == offset { return .held(entry) }
+        return try await log.range().lowerBound > offset ? .expired : .held(nil)
+    }
+
+    /// False when the record has just expired.
     private func compare(
         _ block: Manifest, _ genesis: GenesisID, _ offset: Offset, _ digest: Digest, _ time: Int64?
-    ) async throws(VarveError) {
+    ) async throws(VarveError) -> Bool {
         let at = Position(block.last.epoch, offset)
-        guard let entry = try await log.read(at: offset), entry.offset == offset else {
+        guard case .held(let found) = try await held(offset) else { return false }
+        guard let entry = found else {
             throw replaced(at.epoch, offset, "storage has applied a record there, the log holds none")
         }
-        if Digest(of: entry.bytes) == digest && (time == nil || time == entry.time) { return }
+        if Digest(of: entry.bytes) == digest && (time == nil || time == entry.time) { return true }
         if case .record = Record.decode(entry.bytes, tag: LogTag(database: block.database, genesis: genesis)) {
             throw VarveError(
                 .logDiverged,
@@ -137,11 +148,20 @@ package struct LogProof: Sendable {
                 observed: Position(current.epoch, adopted)),
             payload: Bytes())
         if case .refused(let error)? = await log.append([barrier.encoded()]).first { throw error }
-        guard let entry = try await log.read(at: adopted.next), entry.bytes == barrier.encoded() else {
-            throw replaced(
-                current.epoch, adopted.next, "a record just appended was not the first behind storage's last")
+        // Another node may have proved it at the same time: any record with this log's tag does.
+        guard let offset = try await firstOwn(genesis, from: adopted.next) else {
+            throw replaced(current.epoch, adopted.next, "a record just appended is not behind storage's last")
         }
-        return "a barrier read back at \(Position(current.epoch, entry.offset))"
+        return "a barrier read back at \(Position(current.epoch, offset))"
+    }
+
+    private func gap(_ adopted: Position, _ range: Range<Offset>) -> VarveError {
+        VarveError(
+            .logGap,
+            "the log begins at epoch \(adopted.epoch) offset \(range.lowerBound), storage has applied up to offset "
+                + "\(adopted.offset): records behind it are gone. Everything up to \(adopted) is safe in storage. "
+                + "See docs/runbooks/log-gap.md",
+            next: "varve epoch plan --config node.yaml")
     }
 
     private func replaced(_ epoch: Epoch, _ offset: Offset, _ why: String) -> VarveError {

@@ -180,7 +180,7 @@ package struct Migrating<Node: MigratingNode>: Sendable {
                     "the seal was appended and this node has not crossed yet. Once it is read, all nodes cross by themselves",
                     next: "varve epoch status --config node.yaml")
             }
-            _ = await Means.wait(.milliseconds(2))
+            _ = await Means.wait(.milliseconds(5))
         }
     }
 

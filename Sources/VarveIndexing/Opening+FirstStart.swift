@@ -42,6 +42,7 @@ extension Opening {
             }
         }
         guard let (entry, genesis, record) = try await firstGenesis(log) else {
+            if try await log.range().upperBound == .zero { throw genesisMissing(log) }
             throw storageMissing(nil)
         }
         guard genesis.database == database else {
@@ -113,6 +114,13 @@ extension Opening {
                     + "the log",
                 next: "check that all nodes name the same storage directory and the same log")
         }
+    }
+
+    /// The log took the genesis, perhaps, and does not show it: it is asked again.
+    private func genesisMissing(_ log: any Log) -> VarveError {
+        VarveError(
+            .logUnreachable, "\(log.reference.topic) did not report on its first record, and does not show it yet",
+            next: "none: this node tries again")
     }
 
     func storageMissing(_ found: (genesis: Genesis, at: Position)?, end: Position? = nil) -> VarveError {

@@ -97,6 +97,7 @@ package struct Opening: Sendable {
     ) async throws(VarveError) -> OpenedDatabase {
         guard let format = try store.readFormat() else { throw storageMissing(nil) }
         let loading = try DatabaseLoading(store, epochs, database: format.database)
+        try persist(loading)
         let current = loading.current
         // Before the log's end is asked for: nodes that run raise both.
         let seen = current.epoch == epochs.last?.record.epoch ? try furthestSeen(in: current.epoch) : nil
@@ -148,6 +149,26 @@ package struct Opening: Sendable {
                 + "the log has lost its end. Everything in storage is safe and fits this log; what was acknowledged behind its "
                 + "end is not in it. See docs/runbooks/log-truncated.md",
             next: "varve epoch plan --config node.yaml")
+    }
+
+    /// Whoever put the newest names may not have come to making them durable, and all that is acknowledged and published
+    /// from here on rests on them.
+    private func persist(_ loading: DatabaseLoading) throws(VarveError) {
+        var names = [BlockStore.epochName(loading.epochs[loading.epochs.count - 1].record.epoch)]
+        if let newest = loading.newest {
+            names.append(BlockStore.manifestName(newest.last.epoch, newest.number))
+            // The one before it may be the last of an earlier epoch, so in another directory.
+            let before = loading.history.dropLast().last?.manifest
+            if let before, before.last.epoch != newest.last.epoch {
+                names.append(BlockStore.manifestName(before.last.epoch, before.number))
+            }
+        }
+        do throws(VarveError) {
+            for name in names { try store.objects.persist(name) }
+        } catch {
+            // Nothing can be written at all: what is there is served.
+            guard error.code == .storageDenied else { throw error }
+        }
     }
 
     /// The log that a record names, on whichever configured cluster it is.

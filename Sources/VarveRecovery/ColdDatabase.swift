@@ -56,6 +56,8 @@ struct Replay {
     var machine: NodeMachine
     var blocks: BlockSet
     var piece = EpochPlan.Piece()
+    /// Ids that a record came to a decision on, its own or an earlier one's; the others' records were void.
+    var answered: Set<SubmissionID> = []
     var damage: (Offset, String)?
 
     /// False when nothing behind the batch may be read: a seal, damage, a record of a later version.
@@ -64,7 +66,9 @@ struct Replay {
         let records = entries.map { NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes) }
         for effect in try machine.step(.records(machine.epoch, records), reading: blocks) {
             switch effect {
-            case .decided(let decision) where decision.position > before ?? .zero:
+            case .decided(let decision):
+                answered.insert(decision.id)
+                guard decision.position > before ?? .zero else { continue }
                 piece.submissions.append(
                     EpochPlan.Submission(id: decision.id, position: decision.position, outcome: decision.outcome))
             case .damaged(let offset, let reason): damage = (offset, reason)

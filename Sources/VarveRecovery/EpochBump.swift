@@ -75,6 +75,12 @@ package struct EpochBump: Sendable {
     private func reason(_ salvaged: Salvage.Applied) -> String {
         let lost = plan.lost(by: way)
         var text = "\(way.rawValue): \(lost.submissions.count) transactions given up"
+        // Nobody could read it: what stood there is not lost for sure, and not known either.
+        switch plan.rest {
+        case .none(let error): text = "\(way.rawValue): what stood there is not known (\(error.code))"
+        case .broken(_, let error): text += ", what stood in the gap before is not known (\(error.code))"
+        case .whole, .sealed: break
+        }
         if lost.records > 0 { text += ", up to \(lost.records) records that nothing held" }
         if let acceptedLoss { text += ", plan \(acceptedLoss)" }
         return text

@@ -42,11 +42,11 @@ package enum Salvage {
                 guard let known = outcomes[position], case .record(var old) = Record.decode(entry.bytes, tag: tag),
                     there.insert(old.header.id).inserted
                 else { continue }
-                switch known {
-                case .cancelled, .expired:
+                // What nobody could judge, for what came before it is gone, had certainly expired by its own time.
+                let isLate = known == nil && old.header.expiresAt != 0 && entry.time > old.header.expiresAt
+                if known == .cancelled || known == .expired || isLate {
                     old.header.type = .cancel
                     old.payload = Bytes()
-                case .committed, .aborted, nil: break
                 }
                 // The expiry was in the old log's time, and it has been kept: the answer stands.
                 old.header.expiresAt = 0
@@ -75,9 +75,42 @@ package enum Salvage {
         return applied
     }
 
-    /// Appends records with the target's tag and the position that was read so far, and reads them back.
+    /// A record that ids were forgotten before is void; it is appended again, so often at most.
+    private static let roundsMax = 16
+
+    /// Appends records until each has come to a decision.
     private static func append(
-        _ records: [Record], to target: any Log, from next: Offset, _ replay: inout Replay
+        _ records: [Record], to target: any Log, from start: Offset, _ replay: inout Replay
+    ) async throws(VarveError) -> Offset {
+        var (left, next) = (records, start)
+        for _ in 0..<roundsMax {
+            // Some may have been decided, and forgotten since: what a record has observed is this look-up.
+            let snapshot = Snapshot(replay.machine, replay.blocks)
+            let isComplete = replay.machine.window.horizon == .zero
+            var unknown: [Record] = []
+            for record in left where !replay.answered.contains(record.header.id) {
+                if !isComplete, try snapshot.decision(record.header.id) != nil { continue }
+                unknown.append(record)
+            }
+            left = unknown
+            if left.isEmpty { return next }
+            // What was observed before more ids than are remembered is void.
+            let count = min(left.count, Int(clamping: max(1, replay.machine.settings.idsRemembered)))
+            for begin in stride(from: 0, to: left.count, by: count) {
+                next = try await appendOnce(
+                    left[begin..<min(left.count, begin + count)], to: target, from: next, &replay)
+            }
+        }
+        throw VarveError(
+            .overloaded,
+            "\(left.count) records are forgotten before they are decided, because others write faster than ids are "
+                + "remembered. What is there already is found again and not written twice",
+            next: "the same command once more, with less load")
+    }
+
+    /// Appends records with the target's tag and the position that was read so far, and reads them back.
+    private static func appendOnce(
+        _ records: ArraySlice<Record>, to target: any Log, from next: Offset, _ replay: inout Replay
     ) async throws(VarveError) -> Offset {
         let machine = replay.machine
         let encoded = records.map { old -> Bytes in

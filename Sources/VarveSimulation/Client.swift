@@ -58,12 +58,15 @@ struct Client {
             let key = self.key(plan)
             switch random.below(20) {
             case 0...8: operations.append(.put(table, [Operation.Row(key, document())]))
-            case 9: operations.append(.put(table, (0..<3).map { _ in Operation.Row(self.key(plan), document()) }))
+            case 9:
+                operations.append(
+                    .put(table, (0..<(plan.isWide ? 40 : 3)).map { _ in Operation.Row(self.key(plan), document()) }))
             case 10...12: operations.append(.patch(table, [Operation.Row(key, patch())]))
             case 13, 14: operations.append(.delete(table, [key]))
             case 15: operations.append(plan.mayErase ? .erase(table, [key]) : .delete(table, [key]))
             case 16: operations.append(.assert(table, key, .exists(random.chance(500_000))))
-            case 17: operations.append(.assert(table, key, .equals(Reference.encode(["n": Int64(random.below(4))]))))
+            case 17:
+                operations.append(.assert(table, key, .equals(SimpleDocument.encode(["n": Int64(random.below(4))]))))
             case 18:
                 operations.append(.assert(table, key, .version(session?.position ?? .zero)))
             default: operations.append(.put(table, [Operation.Row(key, Bytes([0xff]))]))
@@ -78,9 +81,9 @@ struct Client {
     }
 
     private mutating func document() -> Bytes {
-        var fields: Reference.Fields = ["n": Int64(random.below(4))]
+        var fields: SimpleDocument.Fields = ["n": Int64(random.below(4))]
         if random.chance(300_000) { fields[["x", "y", "z", "w"][random.below(4)]] = Int64(random.below(1000)) }
-        return Reference.encode(fields)
+        return SimpleDocument.encode(fields)
     }
 
     private mutating func patch() -> Bytes {

@@ -10,12 +10,18 @@ enum Happening {
     case flush(node: Int, life: Int)
     case tick(node: Int, life: Int)
     case heartbeat(node: Int, life: Int)
+    /// A node looks at what the others' heartbeats ask.
+    case look(node: Int, life: Int)
     case client(Int)
     case clientWaited(Int, call: Int)
     case restart(node: Int)
     /// A record comes that nobody waits for any more.
     case stray(Int)
     case nemesis
+    /// A call or a wait of a procedure is over.
+    case resume(Int)
+    /// The operator's next step.
+    case operate
 
     /// For the trace's digest.
     var code: UInt64 {
@@ -31,13 +37,18 @@ enum Happening {
         case .restart(let node): 9 << 8 | UInt64(node)
         case .stray(let i): 10 << 8 | UInt64(i & 0xff)
         case .nemesis: 11 << 8
+        case .resume(let i): 12 << 8 | UInt64(i & 0xff)
+        case .operate: 13 << 8
+        case .look(let node, _): 14 << 8 | UInt64(node)
         }
     }
 
     /// The node that this happens in, which may be paused.
     var node: Int? {
         switch self {
-        case .fetch(let node, _), .flush(let node, _), .tick(let node, _), .heartbeat(let node, _): node
+        case .fetch(let node, _), .flush(let node, _), .tick(let node, _), .heartbeat(let node, _),
+            .look(let node, _):
+            node
         default: nil
         }
     }

@@ -10,6 +10,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case appendDuplicated
     case appendLate
     case appendRefused
+    case cancelRefused
     case produceStops
     // The log
     case brokerAway
@@ -62,6 +63,22 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case retryAfterHorizon
     case idleHours
     case settingsChange
+    // Epochs
+    case migrate
+    case migrateTwice
+    case migratorDies
+    case sealLost
+    case targetSmaller
+    case targetLost
+    case crashWhileCrossing
+    case crashWhileStarting
+    case bump
+    case bumpByConfiguration
+    case commandDies
+    case salvageLate
+    case wrongEpoch
+    case logDeleted
+    case clusterUnknown
 
     package var name: String { String(describing: self) }
     package init?(name: some StringProtocol) {
@@ -88,6 +105,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .clientGone: 20_000
         case .sameIDOtherContent: 20_000
         case .retryAfterHorizon: 30_000
+        case .cancelRefused: 300_000
         case .crash, .pause: 60_000
         case .slowNode, .clockJump, .brokerAway, .fetchStops, .produceStops: 25_000
         case .logClockBack, .logClockForward: 30_000
@@ -100,6 +118,18 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .syncLies: 6_000
         case .logRecreated, .logMirrored: 3_000
         case .logTruncated, .logRefilled: 8_000
+        case .migrate: 40_000
+        case .migrateTwice, .migratorDies: 300_000
+        case .sealLost: 400_000
+        case .targetSmaller: 100_000
+        case .targetLost: 900_000
+        case .crashWhileCrossing: 200_000
+        case .crashWhileStarting: 100_000
+        case .bump, .bumpByConfiguration: 3_000
+        case .salvageLate, .wrongEpoch: 6_000
+        case .commandDies: 500_000
+        case .logDeleted: 4_000
+        case .clusterUnknown: 100_000
         }
     }
 
@@ -107,7 +137,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     var isGrave: Bool {
         switch self {
         case .bitRot, .fileDeleted, .differingRead, .retentionTooShort, .manifestRot, .manifestDeleted, .syncLies: true
-        case .logRecreated, .logTruncated, .logRefilled, .logMirrored: true
+        case .logRecreated, .logTruncated, .logRefilled, .logMirrored, .logDeleted, .targetLost: true
         default: false
         }
     }
@@ -162,6 +192,8 @@ struct FaultSource {
         schedule.append(omission)
         return true
     }
+
+    func hitCount(_ fault: Fault) -> Int { hits[Int(fault.rawValue)] }
 
     /// A draw that belongs to a fault that happens.
     mutating func within(_ fault: Fault, _ range: ClosedRange<Int>) -> Int {

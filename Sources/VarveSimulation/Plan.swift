@@ -1,5 +1,6 @@
 /// What a simulation is made of, drawn from its seed: sizes are small, so that rare states are common.
 
+internal import VarveCore
 internal import VarveModel
 
 struct Plan {
@@ -19,6 +20,14 @@ struct Plan {
     var think: Int
     /// How clients spend their calls.
     var mayErase: Bool
+    /// Where the configuration has the logs.
+    var place: LogPlace
+    /// The database does not exist yet: the nodes make it.
+    var isFirstStart: Bool
+    /// Microseconds between two looks at the others' heartbeats; an own one comes with every second.
+    var lookEvery: Int64
+    /// Many keys in one block.
+    var isWide: Bool
 
     init(_ seed: UInt64) {
         var random = Random(seed, 2)
@@ -35,6 +44,15 @@ struct Plan {
         expiryMs = random.pick([0, 300_000, 2_000, 20])
         think = random.pick([500, 5_000, 50_000])
         mayErase = random.chance(500_000)
+        place = isLocalLog ? LogPlace(kind: .local) : LogPlace(kind: .kafka, clusterID: "c0", base: "log")
+        isFirstStart = random.chance(300_000)
+        isWide = random.chance(60_000)
+        if isWide {
+            keys = 3_000
+            tables = 1
+            (settings.transactionsPerBlock, settings.rowsPerBlock, settings.bytesPerBlock) = (1_000, 100_000, 1_000_000)
+        }
+        lookEvery = random.pick([200_000, 1_000_000, 5_000_000])
     }
 
     static func settings(_ random: inout Random) -> Settings {

@@ -1,68 +1,31 @@
-/// The oracle: what a log means, read off docs/architecture.md and nothing else.
+/// The oracle: what a line of logs means, read off docs/architecture.md and nothing else.
 ///
-/// Dictionaries and arrays, one record after the other: no blocks in files, no trees, no copies, no restart. It shares the
-/// codecs of `VarveModel` with the machine, not one line of `VarveCore`. Documents are maps of short names to integers.
+/// Dictionaries and arrays, one record after the other, one epoch after the other: no blocks in files, no trees, no copies,
+/// no restart. It shares the codecs of `VarveModel` with the machine, not one line of `VarveCore`.
 
 internal import VarveModel
 
 struct Reference {
-    typealias Fields = [String: Int64]
-
-    struct Verdict: Equatable {
-        var id: SubmissionID
-        var position: Position
-        var outcome: Outcome
-        var requestDigest: Bytes16?
-        var code: ErrorCode?
-        var operation: Int?
-        var systemTime: Int64
-        var effectiveTime: Int64
-    }
-
-    /// What a record does, as its reader learns it.
-    enum Meaning: Equatable {
-        case decided(Verdict)
-        case void(SubmissionID)
-        case passed
-        case foreign
-        /// Of a later version, and not needed to go on.
-        case skipped
-    }
-
-    struct After {
-        var meaning: Meaning
-        var inputChain: Digest
-        var effectChain: Bytes16
-        var effectiveTime: Int64
-        var systemTime: Int64
-        var horizon: Position
-        /// The block that the record completes.
-        var block: Manifest?
-    }
-
-    enum Event {
-        case version(Position, Fields?)
-        case erase(Position)
-    }
-
-    private struct Place: Hashable {
-        var table: String
-        var key: Key
-    }
+    typealias Fields = SimpleDocument.Fields
+    typealias Documents = ReferenceDocuments
 
     let database: DatabaseID
-    let genesis: GenesisID
-    let tag: LogTag
+    private(set) var epoch = Epoch.first
+    private(set) var genesis: GenesisID
+    private(set) var tag: LogTag
     private(set) var settings: Settings
-    /// By offset; nil where the log has a hole.
-    private(set) var after: [After?] = []
+    /// How the epoch ended that was read last; nil while it goes on.
+    private(set) var ending: (end: ParentEnd, seal: Seal?)?
+    private(set) var beginnings: [ParentEnd?] = [nil]
+    /// By epoch and offset; nil where the log has a hole.
+    private var passed: [[After?]] = [[]]
     /// Everything that was ever decided; each id at most once.
     private(set) var verdicts: [SubmissionID: Verdict] = [:]
     private(set) var blocks: [Manifest] = []
     /// A submission that was decided a second time: must stay nil.
     private(set) var decidedTwice: SubmissionID?
 
-    private var documents: [Place: [Event]] = [:]
+    private(set) var documents = ReferenceDocuments()
     private var remembered: [SubmissionID: Verdict] = [:]
     private var order: [Verdict] = []
     private var horizon = Position.zero
@@ -73,6 +36,10 @@ struct Reference {
     private var fieldsSeen: [String: [String]] = [:]
     private var anchors: [(position: Position, digest: Digest)?] = Array(repeating: nil, count: 48)
     private var previousOffset: Int64?
+    private var hasGenesis = false
+    private var last = Position.zero
+    private var lastTime: Int64 = 0
+    private var lastDigest = Digest.zero
     /// Of the open block.
     private var first: (position: Position, effectiveTime: Int64)?
     private var counts = Manifest.Counts()
@@ -85,8 +52,40 @@ struct Reference {
         tag = LogTag(database: database, genesis: genesis)
     }
 
+    /// What a record has left behind; nil when there is none, or it is behind its epoch's end.
+    func after(_ position: Position) -> After? {
+        let (epoch, offset) = (Int(position.epoch.number), Int(position.offset.value))
+        return epoch < passed.count && offset < passed[epoch].count ? passed[epoch][offset] : nil
+    }
+
+    /// The present state, as what the next epoch would start from.
+    var endHere: ParentEnd {
+        ParentEnd(
+            position: last, inputChain: inputChain, effectChain: effectChain,
+            block: first != nil ? BlockNumber(UInt64(blocks.count)) : blocks.last?.number, effectiveTime: effectiveTime,
+            systemTime: Instant(microseconds: systemTime))
+    }
+
+    /// The epoch ends here without a seal, as an operator has declared.
+    mutating func declareEnd(at declared: ParentEnd?) {
+        if first != nil { passed[Int(last.epoch.number)][Int(last.offset.value)]!.block = finish(.seal) }
+        if let declared, inputChain == .zero { last = declared.position }
+        ending = (endHere, nil)
+    }
+
+    mutating func enter(_ genesis: GenesisID) {
+        beginnings.append(ending?.end)
+        ending = nil
+        epoch = epoch.next!
+        self.genesis = genesis
+        tag = LogTag(database: database, genesis: genesis)
+        passed.append([])
+        hasGenesis = false
+        previousOffset = nil
+    }
+
     mutating func read(_ offset: Int64, _ time: Int64, _ bytes: Bytes) {
-        let position = Position(.first, Offset(offset))
+        let position = Position(epoch, Offset(offset))
         let digest = Digest(of: bytes)
         var hash = SHA256()
         hash.update(inputChain)
@@ -99,39 +98,43 @@ struct Reference {
             anchors[power] = (position, digest)
         }
         previousOffset = offset
+        (last, lastTime, lastDigest) = (position, time, digest)
         if first == nil { first = (position, effectiveTime) }
         counts.records += 1
 
         var meaning = Meaning.foreign
         var cut: CutReason?
+        var seal: Seal?
         switch Record.decode(bytes, tag: tag) {
-        case .record(let record) where record.header.type != .genesis || offset == 0:
+        case .record(let record) where record.header.type != .genesis || !hasGenesis && record.header.id == genesis:
             counts.bytes += UInt64(record.payload.count)
             meaning = interpret(record, position, &cut)
+            if cut == .seal { seal = try? Seal.decode(record.payload) }
         case .unsupported: meaning = .skipped
         default: break
         }
-        if cut == nil {
-            if counts.transactions >= settings.transactionsPerBlock {
-                cut = .transactions
-            } else if counts.rows >= settings.rowsPerBlock {
-                cut = .rows
-            } else if counts.bytes >= settings.bytesPerBlock {
-                cut = .bytes
-            } else if let first, effectiveTime - first.effectiveTime >= settings.flushDurationMs {
-                cut = .time
-            }
-        }
-        let block = cut.map { finish($0, position, time, digest) }
-        while after.count <= offset { after.append(nil) }
-        after[Int(offset)] = After(
+        let rules: [(CutReason, Bool)] = [
+            (.transactions, counts.transactions >= settings.transactionsPerBlock),
+            (.rows, counts.rows >= settings.rowsPerBlock), (.bytes, counts.bytes >= settings.bytesPerBlock),
+            (.time, effectiveTime - first!.effectiveTime >= settings.flushDurationMs),
+        ]
+        let block = (cut ?? rules.first { $0.1 }?.0).map { finish($0) }
+        let e = Int(epoch.number)
+        while passed[e].count <= offset { passed[e].append(nil) }
+        passed[e][Int(offset)] = After(
             meaning: meaning, inputChain: inputChain, effectChain: effectChain, effectiveTime: effectiveTime,
-            systemTime: systemTime, horizon: horizon, block: block)
+            systemTime: systemTime, horizon: horizon, block: block, seal: seal)
+        if let seal { ending = (endHere, seal) }
     }
 
     private mutating func interpret(_ record: Record, _ position: Position, _ cut: inout CutReason?) -> Meaning {
         let header = record.header
         switch header.type {
+        case .genesis: hasGenesis = true
+        case .seal:
+            if let seal = try? Seal.decode(record.payload), seal.next == epoch.next, seal.log.genesis != genesis {
+                cut = .seal
+            }
         case .flushRequest:
             if (try? FlushRequest.decode(record.payload))?.block.value == UInt64(blocks.count), counts.records > 1 {
                 cut = .request
@@ -200,15 +203,15 @@ struct Reference {
         _ transaction: Transaction, _ id: SubmissionID, _ position: Position, _ digest: Bytes16
     ) -> Meaning {
         // Tried on a copy of what it touches: a failure leaves no trace.
-        var tried: [Place: [Event]] = [:]
+        var tried: [Documents.Place: [Documents.Event]] = [:]
         var effects: [(place: (table: String, key: Key), kind: EffectKind, document: Bytes?)] = []
         var rows = 0
         var names: [(table: String, fields: [String], erased: Key?)] = []
-        func events(_ place: Place) -> [Event] { tried[place] ?? documents[place] ?? [] }
+        func events(_ place: Documents.Place) -> [Documents.Event] { tried[place] ?? documents.events[place] ?? [] }
         for (i, operation) in transaction.operations.enumerated() {
             let table = operation.table.text
             func add(_ key: Key, _ kind: EffectKind, _ fields: Fields?) {
-                let place = Place(table: table, key: key)
+                let place = Documents.Place(table: table, key: key)
                 var list = events(place)
                 if kind == .erase {
                     list.append(.erase(position))
@@ -218,34 +221,38 @@ struct Reference {
                     list.append(.version(position, fields))
                 }
                 tried[place] = list
-                effects.append(((table, key), kind, fields.map(Self.encode)))
+                effects.append(((table, key), kind, fields.map(SimpleDocument.encode)))
                 names.append((table, fields.map { $0.keys.sorted() } ?? [], kind == .erase ? key : nil))
             }
             var failure: ErrorCode?
             switch operation {
             case .put(_, let list):
                 for row in list {
-                    guard let fields = Self.decode(row.document, isPatch: false) else { failure = .badRequest; break }
+                    guard let fields = SimpleDocument.decode(row.document, isPatch: false) else {
+                        failure = .badRequest; break
+                    }
                     add(row.key, .write, fields.mapValues { $0! })
                 }
             case .patch(_, let list):
                 for row in list {
-                    guard let patch = Self.decode(row.document, isPatch: true) else { failure = .badRequest; break }
-                    var fields = Self.newest(events(Place(table: table, key: row.key)))?.fields ?? [:]
+                    guard let patch = SimpleDocument.decode(row.document, isPatch: true) else {
+                        failure = .badRequest; break
+                    }
+                    var fields = Documents.newest(events(.init(table: table, key: row.key)))?.fields ?? [:]
                     for (name, value) in patch { fields[name] = value }
                     add(row.key, .write, fields)
                 }
             case .delete(_, let keys): for key in keys { add(key, .delete, nil) }
             case .erase(_, let keys): for key in keys { add(key, .erase, nil) }
             case .assert(_, let key, let condition):
-                let found = Self.newest(events(Place(table: table, key: key)))
+                let found = Documents.newest(events(.init(table: table, key: key)))
                 let holds =
                     switch condition {
                     case .exists(let wanted): (found != nil) == wanted
                     case .version(let wanted): found?.position == wanted
                     case .equals(let document):
                         found != nil
-                            && (Self.decode(document, isPatch: false) ?? [:]).allSatisfy {
+                            && (SimpleDocument.decode(document, isPatch: false) ?? [:]).allSatisfy {
                                 found?.fields[$0.key] == $0.value
                             }
                     }
@@ -253,7 +260,7 @@ struct Reference {
             }
             if let failure { return decide(id, position, .aborted, digest, (failure, i)) }
         }
-        documents.merge(tried) { $1 }
+        documents.events.merge(tried) { $1 }
         counts.rows += UInt64(rows)
         for (table, fields, erased) in names {
             for name in fields where !fieldsSeen[table, default: []].contains(name) {
@@ -266,84 +273,29 @@ struct Reference {
         return decide(id, position, .committed, digest, nil, effects)
     }
 
-    private mutating func finish(
-        _ reason: CutReason, _ position: Position, _ time: Int64, _ digest: Digest
-    ) -> Manifest {
+    private mutating func finish(_ reason: CutReason) -> Manifest {
         var listed: [Manifest.Anchor] = []
         for (power, anchor) in anchors.enumerated() where listed.last?.position != anchor!.position {
-            listed.append(
-                Manifest.Anchor(fromPower: UInt8(power), position: anchor!.position, digest: anchor!.digest))
+            listed.append(.init(fromPower: UInt8(power), position: anchor!.position, digest: anchor!.digest))
         }
         if counts.transactions > 0 { touched[TableName.transactions.text] = ([], [:]) }
         let tables = touched.sorted { TableName(unchecked: $0.key) < TableName(unchecked: $1.key) }.map { name, table in
             Manifest.Table(
                 name: TableName(unchecked: name), newFields: table.newFields.map { Bytes($0) },
-                erasures: table.erased.sorted { $0.key < $1.key }.map {
-                    Manifest.Erasure(key: $0.key, position: $0.value)
-                }, files: [])
+                erasures: table.erased.sorted { $0.key < $1.key }.map { .init(key: $0.key, position: $0.value) },
+                files: [])
         }
         let block = Manifest(
             database: database, number: BlockNumber(UInt64(blocks.count)), previous: .zero, first: first!.position,
-            last: position, logTime: time, effectiveTime: effectiveTime,
+            last: last, logTime: lastTime, effectiveTime: effectiveTime,
             systemTime: Instant(microseconds: systemTime), inputChain: inputChain, effectChain: effectChain,
-            recordDigest: digest, horizon: horizon, anchors: listed, cut: reason, counts: counts, settings: settings,
+            recordDigest: lastDigest, horizon: horizon, anchors: listed, cut: reason, counts: counts,
+            settings: settings,
             tables: tables)
         blocks.append(block)
         first = nil
         counts = Manifest.Counts()
         touched = [:]
         return block
-    }
-
-    // MARK: Asking
-
-    /// The document as of `position`, to a reader that has applied up to `applied`: an erase hides what is older at every
-    /// position, also at those before it.
-    func document(
-        _ table: TableName, _ key: Key, asOf position: Position, applied: Position
-    ) -> (position: Position, fields: Fields)? {
-        var visible: [Event] = []
-        for event in documents[Place(table: table.text, key: key)] ?? [] {
-            switch event {
-            case .erase(let at): if at <= applied { visible = [] }
-            case .version(let at, _): if at <= position { visible.append(event) }
-            }
-        }
-        return Self.newest(visible)
-    }
-
-    private static func newest(_ events: [Event]) -> (position: Position, fields: Fields)? {
-        guard case .version(let position, let fields?)? = events.last else { return nil }
-        return (position, fields)
-    }
-
-    // MARK: Documents
-
-    /// nil when the bytes are no document of ours; a nil value removes the field.
-    static func decode(_ bytes: Bytes, isPatch: Bool) -> [String: Int64?]? {
-        var fields: [String: Int64?] = [:]
-        var reader = CBORReader(bytes)
-        do throws(CBORFault) {
-            for _ in 0..<(try reader.map()) {
-                let name = try reader.text()
-                if try reader.peek() == .simple {
-                    guard isPatch, try reader.simple() == .undefined else { return nil }
-                    fields[name] = .some(nil)
-                } else {
-                    fields[name] = try reader.integer()
-                }
-            }
-            return reader.isAtEnd ? fields : nil
-        } catch { return nil }
-    }
-
-    static func encode(_ fields: Fields) -> Bytes {
-        var writer = CBORWriter()
-        writer.map(fields.count)
-        for (name, value) in fields.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-            writer.text(name)
-            writer.integer(value)
-        }
-        return Bytes(writer.bytes)
     }
 }

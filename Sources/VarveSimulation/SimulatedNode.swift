@@ -5,22 +5,32 @@
 
 import VarveCore
 import VarveIndexing
+import VarveLog
 import VarveModel
 import VarveStorage
 
-final class SimulatedNode {
+// One simulation runs on one thread; production code that it runs asks for Sendable.
+final class SimulatedNode: @unchecked Sendable {
     enum Phase {
         case down
+        /// Finds out from what to start.
+        case starting
         case running
         /// Reads go on, nothing else.
         case stopped(VarveError)
     }
 
-    /// A record of this node's on its way.
+    /// A record of this node's that waits to be sent: numbered, and renewed for another epoch, when it is.
     struct Pending {
-        let id: Bytes16
-        let sequence: UInt64
-        let type: RecordType
+        /// Which wait its report concerns.
+        let tag: UInt64
+        var header: RecordHeader
+        let payload: Bytes
+    }
+
+    /// A record on its way.
+    struct Sent {
+        let pending: Pending
         let bytes: Bytes
     }
 
@@ -33,17 +43,20 @@ final class SimulatedNode {
         let call: Int
         /// When the wait for an answer ends.
         let deadline: Int64
-        /// The newest record, and when it was handed to the log; nil while it waits in the queue.
-        var sequence: UInt64 = 0
+        /// Of the newest record, and when it was handed to the log; nil while it waits in the queue.
+        var tag: UInt64 = 0
         var handedOver: Int64?
+        /// What the last look-up saw, or less.
+        var seen: RecordHeader
     }
 
-    /// Somebody waits for a barrier, a flush request or settings to be read back.
+    /// Somebody waits for a barrier, a flush request, settings or a seal to be read back.
     struct Passing {
         let id: Bytes16
         let client: Int?
         let call: Int
-        var flushed: BlockNumber?
+        /// Of a procedure of this node's.
+        var isOver: (() -> Void)?
     }
 
     let index: Int
@@ -51,19 +64,32 @@ final class SimulatedNode {
     var phase = Phase.down
     /// Which process of this node it is; what belongs to an earlier one comes to nothing.
     var life = 0
+    var process: Process
     var pausedUntil: Int64 = 0
+    /// When it last went on after a pause.
+    var resumesAt: Int64 = 0
     /// This node's own clock: ms that the wall clock is off, and how fast its monotonic clock goes.
     var wallOffset: Int64 = 0
     var drift: Int64 = 0
     var slowUntil: Int64 = 0
     var fetchStoppedUntil: Int64 = 0
     var produceStoppedUntil: Int64 = 0
+    /// What its configuration says of the epoch.
+    var configuredEpoch: Epoch?
+    var knowsOtherCluster = true
+    var startedAt: Int64 = 0
     /// Read something else than the log holds: may differ, and must be found out.
     var isTainted = false
 
     var store: NodeStore!
+    var places: LogPlaces!
     var blocks: BlockSet = BlockSet()
     var machine: NodeMachine!
+    var epochs: [BlockStore.StoredEpoch] = []
+    /// The log of the present epoch.
+    var log: SimulatedLog?
+    /// False from the epoch's end until the next is entered: nothing is appended.
+    var isOpen = true
     var next: Int64 = 0
     var readyAt: Int64 = 0
     var isReady = false
@@ -79,6 +105,7 @@ final class SimulatedNode {
     var patience = ReportPatience()
     var writer: UInt64 = 0
     var sequence: UInt64 = 0
+    var tags: UInt64 = 0
 
     var publication: Publication?
     var todo: Publication.Effect?
@@ -87,15 +114,31 @@ final class SimulatedNode {
     var liveness = Liveness(own: "")
     var idleRule = IdleRule(retentionMs: nil, share: 0)
     var heartbeat: Heartbeat?
+    var beats = 0
+    var isMigrating = false
+    var isAnswering = false
+    /// Ticks tell a pause by their distance.
+    var lastTick: Int64 = 0
 
     init(_ index: Int) {
         self.index = index
         name = "n\(index)"
+        process = Process(name, node: index)
+        process.isGone = true
     }
 
     var isRunning: Bool { if case .running = phase { true } else { false } }
     var isUp: Bool { if case .down = phase { false } else { true } }
+    /// Answers requests.
+    var isServing: Bool {
+        switch phase {
+        case .running, .stopped: true
+        case .down, .starting: false
+        }
+    }
     var stopped: VarveError? { if case .stopped(let error) = phase { error } else { nil } }
+    var epoch: Epoch { machine.epoch }
+    var isInNewestEpoch: Bool { epochs.last?.record.epoch == epoch }
 
     /// This node's monotonic clock in ms.
     func clock(_ now: Int64) -> Int64 { (now + now / 1000 * drift / 1000) / 1000 }
@@ -104,20 +147,32 @@ final class SimulatedNode {
     var snapshot: Snapshot { Snapshot(machine, blocks) }
 
     /// A header as the shell makes it: what is observed is the state at hand.
-    func header(_ type: RecordType, _ id: Bytes16, expiryMs: Int64) -> RecordHeader {
-        sequence += 1
-        return RecordHeader(
-            type: type, logTag: machine.tag, id: id, writer: writer, writerSequence: sequence,
-            expiresAt: expiryMs == 0 ? 0 : machine.effectiveTime + expiryMs, observed: machine.token.position,
-            inputChain: (machine.token.chainPrefix ?? 0).byteSwapped,
-            effectChain: machine.effectChain.value.high.byteSwapped)
+    func header(
+        _ type: RecordType, _ id: Bytes16, expiryMs: Int64, seen: RecordHeader? = nil
+    ) -> RecordHeader {
+        RecordHeader(
+            type: type, logTag: machine.tag, id: id, writer: writer,
+            expiresAt: expiryMs == 0 ? 0 : machine.effectiveTime + expiryMs,
+            observed: seen?.observed ?? machine.token.position,
+            inputChain: seen?.inputChain ?? (machine.token.chainPrefix ?? 0).byteSwapped,
+            effectChain: seen?.effectChain ?? machine.effectChain.value.high.byteSwapped)
     }
 
-    func enqueue(_ header: RecordHeader, _ payload: Bytes = Bytes()) {
-        let item = Pending(
-            id: header.id, sequence: header.writerSequence, type: header.type,
-            bytes: Record(header: header, payload: payload).encoded())
+    @discardableResult
+    func enqueue(_ header: RecordHeader, _ payload: Bytes = Bytes()) -> UInt64 {
+        tags += 1
+        let item = Pending(tag: tags, header: header, payload: payload)
         // A cancel overtakes what waits.
         if header.type == .cancel { queue.insert(item, at: 0) } else { queue.append(item) }
+        return tags
+    }
+
+    /// As it goes to the log of the present epoch: renewed if it was made for an earlier one, and numbered.
+    func sent(_ pending: Pending) -> Sent {
+        var header = Crossing.renewed(
+            pending.header, tag: machine.tag, writer: writer, effectiveTime: machine.effectiveTime)
+        sequence += 1
+        header.writerSequence = sequence
+        return Sent(pending: pending, bytes: Record(header: header, payload: pending.payload).encoded())
     }
 }

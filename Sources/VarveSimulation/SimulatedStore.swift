@@ -114,6 +114,7 @@ struct StorageWeather {
     var deniedUntil: Int64 = 0
     var fullUntil: Int64 = 0
     var slowUntil: Int64 = 0
+    var lastBad: Int64 { max(unreachableUntil, deniedUntil, fullUntil, slowUntil) }
 }
 
 /// One node's view of the directory.
@@ -122,13 +123,18 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
     let directory: SimulatedStore
     let node: String
     unowned let world: World?
+    /// Of a procedure in virtual time.
+    let process: Process?
     /// Puts whose calls have not returned yet.
     private var pending: [String] = []
+    /// Whether calls return later, in an event of their own.
+    var defersSettling = false
 
-    init(_ directory: SimulatedStore, _ node: String, _ world: World?) {
+    init(_ directory: SimulatedStore, _ node: String, _ world: World?, _ process: Process? = nil) {
         self.directory = directory
         self.node = node
         self.world = world
+        self.process = process
     }
 
     var isShared: Bool { true }
@@ -141,6 +147,8 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
 
     private func check(writing: Bool) throws(VarveError) {
         guard let world else { return }
+        // Between two writes a process may die; what a dead one reads is seen by nobody.
+        if writing, let process, !process.makesCall() { throw Process.gone }
         if world.weather.unreachableUntil > world.now {
             throw VarveError(.storageUnreachable, "storage is away")
         }
@@ -155,7 +163,13 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
         guard let world else { return directory.put(name, bytes, by: node) }
         if world.faults.occurs(.putLost) { throw VarveError(.storageUnreachable, "a put was lost") }
         let outcome = directory.put(name, bytes, by: node)
-        if outcome == .created { pending.append(name) }
+        if outcome == .created {
+            pending.append(name)
+            if name.hasPrefix("epochs/") { world.epochRecorded(name, bytes) }
+            // Dead between its link and its directory's sync.
+            if let process, !process.makesCall() { throw Process.gone }
+            if !defersSettling { settle() }
+        }
         if case .different = outcome, !name.hasPrefix("claims/") { world.differingPut(name, by: node) }
         if world.faults.occurs(.putUnreported) { throw VarveError(.storageUnreachable, "a put was not answered") }
         return outcome

@@ -6,6 +6,8 @@ package struct Totals: Sendable {
     package private(set) var microseconds: Int64 = 0
     package private(set) var records = 0
     package private(set) var blocks = 0
+    package private(set) var epochsSealed = 0
+    package private(set) var epochsDeclared = 0
     package private(set) var answers = 0
     package private(set) var injected = Array(repeating: 0, count: Fault.allCases.count)
     /// Of all runs, whatever their order.
@@ -20,6 +22,8 @@ package struct Totals: Sendable {
         microseconds += report.microseconds
         records += report.records
         blocks += report.blocks
+        epochsSealed += report.epochsSealed
+        epochsDeclared += report.epochsDeclared
         answers += report.answers
         for i in injected.indices { injected[i] += report.injected[i] }
         fingerprint &+= report.fingerprint &* (2 &* report.options.seed &+ 1)
@@ -32,6 +36,8 @@ package struct Totals: Sendable {
         microseconds += other.microseconds
         records += other.records
         blocks += other.blocks
+        epochsSealed += other.epochsSealed
+        epochsDeclared += other.epochsDeclared
         answers += other.answers
         for i in injected.indices { injected[i] += other.injected[i] }
         fingerprint &+= other.fingerprint
@@ -43,12 +49,14 @@ package struct Totals: Sendable {
         let days = Double(microseconds) / 86_400e6
         var lines = [
             "seeds \(seeds), events \(events), simulated time \(rounded(days)) days, records \(records), blocks \(blocks), "
-                + "answers \(answers), fingerprint \(String(fingerprint, radix: 16))",
+                + "epochs sealed \(epochsSealed) and given up \(epochsDeclared), answers \(answers), fingerprint \(String(fingerprint, radix: 16))",
             "\(rounded(seconds)) s, of a processor \(rounded(processor)) s: "
                 + "\(rounded(processor * 1e6 / Double(max(1, events)))) µs an event",
             "faults injected \(injected.reduce(0, +)):",
         ]
-        for fault in Fault.allCases { lines.append("  \(fault.name) \(injected[Int(fault.rawValue)])") }
+        for fault in Fault.allCases where injected[Int(fault.rawValue)] > 0 {
+            lines.append("  \(fault.name) \(injected[Int(fault.rawValue)])")
+        }
         return lines
     }
 

@@ -7,36 +7,42 @@ internal import VarveStorage
 
 extension World {
     /// Each effect of a batch is the one that the oracle expects of its record, and so is the state behind it.
-    func check(_ node: SimulatedNode, _ effects: [NodeMachine.Effect], from before: Position?) {
-        guard !node.isTainted else { return }
+    func check(_ node: SimulatedNode, _ effects: [NodeMachine.Effect], of records: [NodeMachine.LoggedRecord]) {
+        guard !node.isTainted, !isZombie(node) else { return checkZombie(node) }
         var rest = effects[...]
-        var offset = (before?.offset.value ?? -1) + 1
-        let last = node.machine.applied?.offset.value ?? -1
-        while offset <= last {
-            defer { offset += 1 }
-            guard offset < reference.after.count, let after = reference.after[Int(offset)] else { continue }
+        let applied = node.machine.applied
+        for record in records {
+            let position = Position(node.epoch, record.offset)
+            guard let applied, position <= applied, let after = reference.after(position) else { continue }
             let isAsExpected: Bool
             switch (after.meaning, after.meaning == .skipped ? nil : rest.popFirst()) {
             case (.skipped, nil): isAsExpected = true
             case (.decided(let verdict), .decided(let decision)?): isAsExpected = same(decision, verdict)
             case (.void(let expected), .void(let id)?): isAsExpected = expected == id
-            case (.foreign, .foreign(let position, _)?): isAsExpected = position.offset.value == offset
-            case (.passed, .passed(_, let position, let cut)?):
-                isAsExpected =
-                    position.offset.value == offset
-                    && cut == (after.block?.cut == .request ? after.block?.number : nil)
+            case (.foreign, .foreign(let found, _)?): isAsExpected = found == position
+            case (.passed, .passed(_, let found, let cut)?):
+                let closed = after.block.flatMap { $0.cut == .request || after.seal != nil ? $0.number : nil }
+                isAsExpected = found == position && cut == closed
             default: isAsExpected = false
             }
             guard isAsExpected else {
                 return fail(
                     "every record does what the log says",
-                    "at \(offset) \(node.name) expected \(after.meaning) among \(effects.count) effects")
+                    "at \(position) \(node.name) expected \(after.meaning) among \(effects.count) effects")
             }
             if let block = after.block {
+                // A declared end that was not known yet cuts later.
+                if block.cut == .seal, after.seal == nil, node.machine.ending == nil { continue }
                 guard case .cut(let frozen)? = rest.popFirst(), frozen.draft == block else {
                     return fail(
                         "every node cuts the same block",
-                        "\(node.name) at \(offset) did not cut \(block.number) as \(block.cut)")
+                        "\(node.name) at \(position) did not cut \(block.number) as \(block.cut)")
+                }
+            }
+            if case .ended(let ending)? = rest.first {
+                rest.removeFirst()
+                guard checkEnding(ending, at: position, after) else {
+                    return fail("all nodes end an epoch alike", "\(node.name) at \(position)")
                 }
             }
         }
@@ -44,17 +50,34 @@ extension World {
             switch effect {
             case .damaged, .stopped: break
             default:
-                return fail("every record does what the log says", "\(node.name) at \(last) has an effect too many")
+                return fail(
+                    "every record does what the log says", "\(node.name) at \(applied ?? .zero) has an effect too many")
             }
         }
         checkState(node)
     }
 
+    private func checkEnding(_ ending: EpochEnding, at position: Position, _ after: Reference.After) -> Bool {
+        let number = Int(position.epoch.number) + 1
+        let end = number < reference.beginnings.count ? reference.beginnings[number] : reference.ending?.end
+        return ending.seal == after.seal && ending.end == end
+    }
+
+    /// It reads what was given up: not for long.
+    private func checkZombie(_ node: SimulatedNode) {
+        guard !node.isTainted, weather.lastBad + 15_000_000 < now else { return }
+        if now - max(declaredAt, node.resumesAt) > 12_000_000 {
+            fail("a node of an epoch that was given up stops", "\(node.name) still applies in epoch \(node.epoch)")
+        }
+    }
+
     /// Chains, times and horizon are those of the log at the applied position; blocks and positions are in order.
     private func checkState(_ node: SimulatedNode) {
         let machine = node.machine!
-        guard let applied = machine.applied, !node.isTainted else { return }
-        guard let after = reference.after[Int(applied.offset.value)] else {
+        guard let applied = machine.applied, !node.isTainted, !isZombie(node) else { return }
+        guard let after = reference.after(applied) else {
+            // Before the first record of an epoch whose parent kept nothing, there is none.
+            if reference.beginnings[Int(node.epoch.number)]?.inputChain == machine.inputChain.value { return }
             return fail("a node applies what is in the log", "\(node.name) applied \(applied), a hole")
         }
         guard machine.inputChain.value == after.inputChain else {
@@ -74,7 +97,7 @@ extension World {
         if let adopted = machine.adopted, adopted.position > applied {
             fail("adopted ≤ applied", "\(node.name): \(adopted.position) > \(applied)")
         }
-        guard applied.offset.value < log.end else {
+        if let log = node.log, applied.epoch == log.epoch, applied.offset.value >= log.end {
             return fail("applied < end", "\(node.name): \(applied), the log ends at \(log.end)")
         }
         var number = machine.adopted.map { $0.number.value + 1 } ?? 0
@@ -94,13 +117,26 @@ extension World {
         }
     }
 
+    /// A node has entered an epoch: the one that storage records, in the log that it names, behind its parent's end.
+    func checkEntered(_ node: SimulatedNode, _ record: EpochRecord) {
+        guard !node.isTainted, !isZombie(node) else { return }
+        guard record.parentEnd?.inputChain == node.machine.inputChain.value,
+            node.log?.place.isSamePlace(as: record.log) == true
+        else { return fail("an epoch begins where the one before it ended", "\(node.name) in epoch \(record.epoch)") }
+        let stored = directory.objects[BlockStore.epochName(record.epoch)]
+        if stored?.bytes != record.encoded() || directory.unsettled.contains(BlockStore.epochName(record.epoch)) {
+            fail("no epoch is entered before its record is durable", "\(node.name) is in epoch \(record.epoch)")
+        }
+        checkState(node)
+    }
+
     func same(_ decision: Decision, _ verdict: Reference.Verdict) -> Bool {
         decision.id == verdict.id && decision.position == verdict.position && decision.outcome == verdict.outcome
             && decision.requestDigest == verdict.requestDigest && decision.failure?.code == verdict.code
             && decision.failure?.operation == verdict.operation
             && decision.systemTime.microseconds == verdict.systemTime
             && decision.effectiveTime == verdict.effectiveTime
-            && decision.chainPrefix == reference.after[Int(verdict.position.offset.value)]?.inputChain.first.high
+            && decision.chainPrefix == reference.after(verdict.position)?.inputChain.first.high
     }
 
     // MARK: Storage
@@ -109,6 +145,12 @@ extension World {
     func published(_ manifest: Manifest, by node: SimulatedNode) {
         guard !node.isTainted else { return }
         let number = Int(manifest.number.value)
+        // Behind a declared end everything is off the chain.
+        if isZombie(node), let end = reference.beginnings[Int(node.epoch.number) + 1],
+            end.block.map({ manifest.number > $0 }) ?? true
+        {
+            return
+        }
         guard number < reference.blocks.count, stripped(manifest) == reference.blocks[number] else {
             return fail("a manifest is a function of the log", "\(node.name) publishes another block \(number)")
         }
@@ -128,15 +170,16 @@ extension World {
     /// Other bytes stood under a name that is published once.
     func differingPut(_ name: String, by node: String) {
         guard !nodes.contains(where: { $0.isTainted }), !excused.contains(ErrorCode.divergence.rawValue),
-            !excused.contains(ErrorCode.blockCorrupt.rawValue)
+            !excused.contains(ErrorCode.blockCorrupt.rawValue), name != BlockStore.formatName,
+            !name.hasPrefix("epochs/")
         else { return }
         fail("one content for each name", "\(node) had other bytes for \(name)")
     }
 
     func checkAdopted(_ node: SimulatedNode, _ manifest: Manifest, _ digest: Digest) {
         if directory.changedManifest != nil { fail("a manifest never changes", directory.changedManifest!) }
-        guard !node.isTainted else { return }
-        let name = BlockStore.manifestName(.first, manifest.number)
+        guard !node.isTainted, !isZombie(node) else { return }
+        let name = BlockStore.manifestName(manifest.last.epoch, manifest.number)
         guard directory.objects[name] != nil else {
             return fail("what is adopted is in storage", "\(name) is not there")
         }
@@ -159,18 +202,22 @@ extension World {
     }
 
     /// A node has loaded its state from storage: it is the log's, at that position.
-    func checkLoaded(_ node: SimulatedNode, _ newest: BlockStore.StoredManifest) {
+    func checkLoaded(_ node: SimulatedNode) {
         guard !node.isTainted || !excused.contains(ErrorCode.divergence.rawValue) else { return }
-        let number = Int(newest.manifest.number.value)
-        guard number < reference.blocks.count, stripped(newest.manifest) == reference.blocks[number] else {
-            return fail("storage holds what the log says", "block \(number) is another")
+        if let newest = node.blocks.blocks.last?.manifest {
+            let number = Int(newest.number.value)
+            guard number < reference.blocks.count, stripped(newest) == reference.blocks[number] else {
+                return fail("storage holds what the log says", "block \(number) is another")
+            }
         }
         checkState(node)
     }
 
     /// Storage opens in whatever state a power loss now would leave it, and holds every block that any node has adopted.
     func checkReopening() {
-        guard excused.isEmpty else { return }
+        guard excused.isEmpty, !line.isEmpty, directory.objects["epochs/e0000.cbor"] != nil,
+            !directory.unsettled.contains(where: { $0.hasPrefix("epochs/") || $0 == BlockStore.formatName })
+        else { return }
         let copy = directory.copyAfterPowerLoss { random.chance(500_000) }
         let store = BlockStore(NodeStore(copy, "check", nil))
         do throws(VarveError) {
@@ -181,7 +228,8 @@ extension World {
             }
             let state = try loading.load(settings: plan.settings, genesis: nil)
             if let newest = loading.newest,
-                state.machine.inputChain.value != reference.blocks[Int(newest.number.value)].inputChain
+                newest.inputChain != reference.blocks[Int(newest.number.value)].inputChain
+                    || state.machine.applied == newest.last && state.machine.inputChain.value != newest.inputChain
             {
                 fail("storage holds what the log says", "after a power loss")
             }
@@ -197,7 +245,13 @@ extension World {
         switch error.code {
         // It missed what the log no longer holds, or storage could not be read: a start mends that.
         case .storageUnreachable, .storageFull, .storageDenied: return
-        case .logGap where log.start > 0: return
+        case .logGap where log.start > 0 || node.log.map { $0.start > 0 } ?? false: return
+        // It was not there to be asked before its epoch moved to a cluster that it does not know.
+        case .logMissing where !node.knowsOtherCluster && node.startedAt + 10_000 > askedAt:
+            node.knowsOtherCluster = true
+            return
+        // It was away when its epoch was given up.
+        case .epochStale where isZombie(node) || node.isTainted: return
         case .ioFatal where faults.injected[Int(Fault.syncFails.rawValue)] > 0: return
         default: break
         }

@@ -52,9 +52,9 @@ extension World {
         clients[i].tries += 1
         let (node, call) = (nodes[clients[i].node], clients[i].call)
         guard let want = clients[i].want else { return }
-        if !node.isUp || node.pausedUntil > now {
+        if !node.isServing || node.pausedUntil > now {
             // Connection refused, or no answer.
-            return push(.clientWaited(i, call: call), after: node.isUp ? 3_000_000 : 20_000)
+            return push(.clientWaited(i, call: call), after: node.isServing ? 3_000_000 : 20_000)
         }
         push(.clientWaited(i, call: call), after: 30_000_000)
         switch want {
@@ -169,7 +169,7 @@ extension World {
             }
             again(i)
         case (.strictRead(let floor), .passed(let position)):
-            guard let applied = node.machine.applied, applied >= position, applied >= floor else {
+            guard let applied = node.machine.applied, applied >= position, applied >= floor || isZombie(node) else {
                 return fail(
                     "a strict read shows everything acknowledged before it",
                     "\(node.name) answered at \(node.machine.applied?.description ?? "-"), acknowledged was \(floor)")
@@ -193,6 +193,10 @@ extension World {
     /// Any answer for an id is the one decision that the log made, and it was made.
     private func check(answer decision: Decision, of id: SubmissionID, at node: SimulatedNode) {
         guard !node.isTainted else { return }
+        if isZombie(node), reference.verdicts[id].map({ !same(decision, $0) }) ?? true {
+            // Answered in good faith, behind an end that was declared: it can be salvaged.
+            return zombieAnswers[id] = node.epoch
+        }
         guard let verdict = reference.verdicts[id] else {
             return fail(
                 "what is acknowledged was decided", "\(id) was answered \(decision.outcome), nothing decided it")
@@ -207,6 +211,7 @@ extension World {
             fail("an answer comes after its record was applied", "\(id) at \(decision.position), applied is \(applied)")
         }
         acknowledged = max(acknowledged, decision.position)
+        answered[id] = decision.position
     }
 
     // MARK: Reading
@@ -214,7 +219,7 @@ extension World {
     /// What a node says of an id without asking the log.
     private func status(_ i: Int, _ id: SubmissionID, _ node: SimulatedNode) {
         defer { if failure == nil { finish(i) } }
-        guard let applied = node.machine?.applied, !node.isTainted else { return }
+        guard let applied = node.machine?.applied, !node.isTainted, !isZombie(node) else { return }
         let found: Decision?
         do throws(VarveError) { found = try lookUp(node, id) } catch { return readRefused(node, error) }
         let verdict = reference.verdicts[id].flatMap { $0.position <= applied ? $0 : nil }
@@ -229,7 +234,7 @@ extension World {
     /// Reads own writes: behind the session's token, now and in the past.
     private func read(_ i: Int, _ node: SimulatedNode) {
         defer { if failure == nil { finish(i) } }
-        guard let applied = node.machine?.applied, !node.isTainted else { return }
+        guard let applied = node.machine?.applied, !node.isTainted, !isZombie(node) else { return }
         if let session = clients[i].session, session.position > applied {
             // It waits; another node may be ahead.
             return
@@ -238,9 +243,30 @@ extension World {
         let key = clients[i].key(plan)
         let isPast = clients[i].random.chance(300_000)
         let position =
-            isPast ? Position(.first, Offset(Int64(clients[i].random.below(Int(applied.offset.value) + 1)))) : applied
+            isPast
+            ? Position(applied.epoch, Offset(Int64(clients[i].random.below(Int(applied.offset.value) + 1)))) : applied
         guard compare(node, table, key, asOf: position, applied: applied) else { return }
+        if clients[i].random.chance(50_000) { scan(node, table, from: key, asOf: position, applied: applied) }
         clients[i].session = newer(clients[i].session, node.machine.token)
+    }
+
+    /// What a node shows of a table from a key on, in order.
+    private func scan(
+        _ node: SimulatedNode, _ table: TableName, from key: Key, asOf position: Position, applied: Position
+    ) {
+        var found: [Key] = []
+        do throws(VarveError) {
+            var cursor = try node.snapshot.scan(table, asOf: position, from: key)
+            while try cursor.next(), let row = cursor.current { found.append(row.key) }
+        } catch {
+            return readRefused(node, error)
+        }
+        let expected = reference.documents.keys(table).filter {
+            $0 >= key && reference.documents.document(table, $0, asOf: position, applied: applied) != nil
+        }
+        if found != expected.sorted() {
+            fail("a table's keys come in order, each once", "\(node.name) at \(applied) as of \(position): \(table)")
+        }
     }
 
     /// What a node shows of a document is what the log made of it.
@@ -255,9 +281,10 @@ extension World {
             readRefused(node, error)
             return false
         }
-        let expected = reference.document(table, key, asOf: position, applied: applied)
+        let expected = reference.documents.document(table, key, asOf: position, applied: applied)
         let isEqual =
-            found?.position == expected?.position && found?.document == expected.map { Reference.encode($0.fields) }
+            found?.position == expected?.position
+            && found?.document == expected.map { SimpleDocument.encode($0.fields) }
         if !isEqual {
             fail(
                 "a node shows what the log says",

@@ -8,7 +8,9 @@ internal import VarveStorage
 extension World {
     /// Begins with the oldest frozen block, if there is one and none is under way.
     func kick(flusher node: SimulatedNode) {
-        guard node.isRunning, node.publication == nil, let block = node.machine.frozen.first else { return }
+        guard node.isRunning, node.publication == nil, let block = node.machine.frozen.first,
+            !Succession.isAwaited(by: block, known: node.epochs.map(\.record))
+        else { return }
         var publication = Publication(
             block, previous: node.machine.expectedPrevious,
             as: Claim(node: node.name, processStart: node.heartbeat?.processStart ?? 0))
@@ -26,7 +28,9 @@ extension World {
                 node.publication = nil
                 node.trouble = nil
                 adopt(node, manifest, digest, publication.block, isOurs: isOurs)
-                if publication.holdsClaim { try? BlockStore(node.store).removeClaims(.first, manifest.number) }
+                if publication.holdsClaim {
+                    try? BlockStore(node.store).removeClaims(manifest.last.epoch, manifest.number)
+                }
                 return
             case .superseded:
                 node.publication = nil
@@ -80,15 +84,18 @@ extension World {
     ) throws(VarveError) -> Publication.Input {
         let store = BlockStore(node.store)
         let block = node.publication!.block
+        let epoch = block.draft.last.epoch
+        node.store.defersSettling = true
+        defer { node.store.defersSettling = false }
         switch effect {
         case .wait: return .woke
         case .look:
-            guard let found = try store.manifest(.first, block.number) else { return .noManifest }
+            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
             // Whoever put it may not have come to making its name durable.
-            try node.store.persist(BlockStore.manifestName(.first, block.number))
+            try node.store.persist(BlockStore.manifestName(epoch, block.number))
             return .manifest(found.manifest, found.digest)
         case .claim(let attempt):
-            let name = BlockStore.claimName(.first, block.number, attempt)
+            let name = BlockStore.claimName(epoch, block.number, attempt)
             switch try node.store.putIfAbsent(name, node.publication!.claim.encoded()) {
             case .created, .identical: return .claimed
             case .different: return try standing(node, block, attempt)
@@ -104,11 +111,13 @@ extension World {
             }
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(block, table)?.file)
-        case .checkEpoch: return try store.epochRecord(Epoch(1)!) == nil ? .epochStands : .epochEnded
+        case .checkEpoch:
+            let next = try epoch.next.flatMap { (next) throws(VarveError) in try store.epochRecord(next)?.record }
+            return succession(node, next).leavesOut(block.number) ? .epochEnded : .epochStands
         case .put(let manifest):
             published(manifest, by: node)
             if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
-            guard let found = try store.manifest(.first, block.number) else { return .noManifest }
+            guard let found = try store.manifest(epoch, block.number) else { return .noManifest }
             return .manifest(found.manifest, found.digest)
         case .adopt, .trouble, .superseded, .stop: return .woke
         }
@@ -122,7 +131,8 @@ extension World {
     private func standing(
         _ node: SimulatedNode, _ block: FrozenBlock, _ attempt: Int
     ) throws(VarveError) -> Publication.Input {
-        guard let newest = try BlockStore(node.store).newestClaim(.first, block.number) else {
+        let epoch = block.draft.last.epoch
+        guard let newest = try BlockStore(node.store).newestClaim(epoch, block.number) else {
             return .standing(attempt: attempt, nil, progress: 0)
         }
         guard let owner = try? Claim.decode(newest.bytes) else {
@@ -158,7 +168,10 @@ extension World {
                     node.blocks.append(adopted)
                     note { "\(node.name) adopts block \(manifest.number)\(isOurs ? ", its own" : "")" }
                     checkAdopted(node, manifest, digest)
-                    if log.isLocal { log.trim(below: manifest.last.offset.value + 1) }
+                    // All but the last record of the newest block, which proves at the next start whose log this is.
+                    if let log = node.log, log.isLocal, manifest.last.epoch == log.epoch {
+                        log.trim(below: manifest.last.offset.value)
+                    }
                 case .stopped(let error): stop(node, error)
                 default: break
                 }

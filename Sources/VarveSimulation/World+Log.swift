@@ -3,22 +3,14 @@
 internal import VarveModel
 
 extension World {
-    /// What is appended is read by the oracle at once: from here on its meaning is fixed.
-    func append(_ bytes: Bytes) {
-        let offset = log.append(bytes, now: now)
-        let entry = log.entries[Int(offset)]!
-        reference.read(offset, entry.time, bytes)
-        fold(reference.after[Int(offset)]!.inputChain.first.high)
-        note { "\(offset) \(reference.after[Int(offset)]!.meaning)" }
-        if let id = reference.decidedTwice { fail("a submission is decided once", "\(id) was decided twice") }
-        for node in nodes { schedule(fetch: node) }
-    }
-
     /// Sends a request; what becomes of it is drawn now.
     func transmit(_ node: SimulatedNode, _ items: [SimulatedNode.Pending]) {
-        var request = Request(node: node.index, life: node.life, items: items, lands: 1, isReported: true)
+        guard let log = node.log else { return }
+        var request = Request(
+            node: node.index, life: node.life, log: log, items: items.map(node.sent), lands: 1, isReported: true)
         var delay = Int64(random.spread(50...2_000))
-        if faults.occurs(.appendRefused) {
+        let isCancel = items.contains { $0.header.type == .cancel }
+        if faults.occurs(.appendRefused) || isCancel && faults.occurs(.cancelRefused) {
             request.lands = 0
             request.refused = true
         } else if !log.isLocal {
@@ -45,7 +37,8 @@ extension World {
     func arrive(_ i: Int) {
         guard let request = requests[i] else { return }
         if brokerAwayUntil > now { return queueEvents.push(.request(i), at: brokerAwayUntil + 1_000) }
-        let node = nodes[request.node]
+        let (node, log) = (nodes[request.node], request.log)
+        if log.isDeleted { return requests[i] = nil }
         let isAlive = node.life == request.life && node.inFlight == i
         if log.isLocal {
             // A local log writes only while its process lives.
@@ -56,8 +49,8 @@ extension World {
         for _ in 0..<request.lands {
             for item in request.items {
                 if !log.isLocal, faults.occurs(.offsetHole) { log.leaveHole() }
-                if let intruder = intruder() { append(intruder) }
-                append(item.bytes)
+                if let intruder = intruder(log) { append(intruder, to: log) }
+                append(item.bytes, to: log)
             }
         }
         requests[i]!.hasArrived = true
@@ -66,7 +59,7 @@ extension World {
 
     func reported(_ i: Int) {
         guard let request = requests.removeValue(forKey: i) else { return }
-        let node = nodes[request.node]
+        let (node, log) = (nodes[request.node], request.log)
         guard node.life == request.life, node.inFlight == i, node.isUp else { return }
         if node.pausedUntil > now {
             requests[i] = request
@@ -76,7 +69,7 @@ extension World {
             excused.insert(ErrorCode.ioFatal.rawValue)
             hasSyncFailed = true
             node.inFlight = nil
-            for item in request.items { report(node, item, .missing) }
+            for item in request.items { report(node, item.pending, .missing) }
             return stop(node, VarveError(.ioFatal, "a sync of the log failed"))
         }
         if log.isLocal {
@@ -91,7 +84,8 @@ extension World {
         node.inFlight = nil
         for item in request.items {
             report(
-                node, item, request.refused ? .refused(VarveError(.logUnreachable, "the broker refused it")) : .stored)
+                node, item.pending,
+                request.refused ? .refused(VarveError(.logUnreachable, "the broker refused it")) : .stored)
         }
         sweep(node)
         send(node)
@@ -100,11 +94,11 @@ extension World {
     /// A record that comes late, of a submission that nobody carries any more.
     func stray(_ i: Int) {
         guard let request = requests.removeValue(forKey: i) else { return }
-        for item in request.items { append(item.bytes) }
+        for item in request.items { append(item.bytes, to: request.log) }
     }
 
     /// Something in our log that no node of ours wrote for a client.
-    private func intruder() -> Bytes? {
+    private func intruder(_ log: SimulatedLog) -> Bytes? {
         guard !log.isLocal else { return nil }
         if faults.occurs(.foreignRecord) {
             let count = faults.below(.foreignRecord, 120)
@@ -130,8 +124,9 @@ extension World {
         }
         if faults.occurs(.malformedTransaction) {
             let header = RecordHeader(
-                type: .transaction, logTag: reference.tag, id: Bytes16(high: 9, low: UInt64(log.end)),
-                observed: Position(.first, Offset(log.end - 1)))
+                type: .transaction, logTag: reference.tag,
+                id: Bytes16(high: 9, low: UInt64(faults.hitCount(.malformedTransaction))),
+                observed: Position(log.epoch, Offset(log.end - 1)))
             let payloads: [[UInt8]] = [[], [0xff], [0xa2, 0, 1], [0xa2, 0x00, 0x41, 0x00, 0x01, 0x80]]
             return Record(header: header, payload: Bytes(payloads[faults.below(.malformedTransaction, 4)])).encoded()
         }
@@ -157,7 +152,8 @@ extension World {
     func differ(_ records: [NodeMachine.LoggedRecord], _ node: SimulatedNode) -> [NodeMachine.LoggedRecord] {
         guard nodes.count > 1, !nodes.contains(where: { $0.isTainted }) else { return records }
         node.isTainted = true
-        excused.insert(ErrorCode.divergence.rawValue)
+        // It may be the first to publish: then the others differ, and so does the log.
+        for code in [ErrorCode.divergence, .logDiverged] { excused.insert(code.rawValue) }
         var changed = records
         changed[0] = NodeMachine.LoggedRecord(
             offset: records[0].offset, time: records[0].time + 1, bytes: records[0].bytes)

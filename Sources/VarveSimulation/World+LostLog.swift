@@ -1,13 +1,21 @@
 /// Logs that are not what they were: made anew, cut short, refilled, mirrored. It happens while all nodes are down; what
 /// storage holds decides whether a node may start again.
 
+internal import VarveCore
 internal import VarveModel
 internal import VarveStorage
 
 extension World {
     /// Draws whether the log is lost now, in which way.
     func strikeLog() {
-        guard !log.isLocal, !isLogForeign, log.end > 2 else { return }
+        guard !log.isLocal, !isLogForeign, log.end > 2, !line.isEmpty, reference.ending == nil, operation == nil else {
+            return
+        }
+        if faults.occurs(.logDeleted) {
+            note { "\(log.place.topic) is deleted" }
+            for node in nodes { crash(node, restartAfter: restartDelay()) }
+            deleteLog(log)
+        }
         if faults.occurs(.logRecreated) {
             // Another log of the same name: fewer records, or more, so that offsets look right.
             let count = faults.below(.logRecreated, Int(log.end) * 2)
@@ -39,12 +47,13 @@ extension World {
             type: i == 0 ? .genesis : .transaction, logTag: i == 0 ? .none : LogTag(raw: 5),
             id: Bytes16(high: 5, low: UInt64(i)))
         let record = Record(header: header, payload: Bytes([UInt8(i & 0xff)]))
-        return SimulatedLog.Entry(time: log.time(at: now), bytes: record.encoded())
+        return SimulatedLog.Entry(time: log.clock.time(at: now), bytes: record.encoded())
     }
 
     private func entry(ours i: Int) -> SimulatedLog.Entry {
         let header = RecordHeader(type: .barrier, logTag: reference.tag, id: Bytes16(high: 6, low: UInt64(i)))
-        return SimulatedLog.Entry(time: log.time(at: now), bytes: Record(header: header, payload: Bytes()).encoded())
+        return SimulatedLog.Entry(
+            time: log.clock.time(at: now), bytes: Record(header: header, payload: Bytes()).encoded())
     }
 
     /// The log is another one from `kept` on. Where storage holds something there, it must be noticed; where it does not,
@@ -53,9 +62,10 @@ extension World {
         note { "the log \(what)" }
         for node in nodes { crash(node, restartAfter: restartDelay()) }
         requests = [:]
-        let newest = directory.list("blocks/e0000/").last.flatMap { name in
+        let newest = newestManifest(of: log.epoch).flatMap { name in
             directory.objects[name].flatMap { try? Manifest.decode($0.bytes) }
         }
+        isLogLossy = true
         // The genesis is the first position that storage holds.
         let held = newest?.last.offset.value ?? 0
         log.replace(with: Array(log.entries[..<Int(kept)]) + others)
@@ -64,19 +74,14 @@ extension World {
             isLogForeign = log.readable.contains(held) || log.end <= held
             isOver = !isLogForeign
             for code in [ErrorCode.logReplaced, .logDiverged, .logBehind, .logGap] { excused.insert(code.rawValue) }
+            if isLogForeign { push(.operate, after: Int64(random.within(1_000_000...60_000_000))) }
             return
         }
-        replay()
-        publishedDigests = publishedDigests.filter { $0.key <= newest?.number.value ?? 0 && newest != nil }
-        acknowledged = .zero
-        for i in clients.indices {
-            clients[i].known = []
-            clients[i].refused = []
-            clients[i].session = nil
-            // Ids of lost submissions are not used again: what decided them is not known any more.
-            clients[i].call += 1
-            if clients[i].want != nil { push(.client(i), after: 100_000) }
-            clients[i].want = nil
-        }
+        hearAgain()
+        forget(behind: newest.map { ParentEnd($0) })
+        // Where a node's heartbeat says that it had applied more, nodes refuse until an operator has said what is lost.
+        excused.insert(ErrorCode.logBehind.rawValue)
+        isEndLost = true
+        push(.operate, after: Int64(random.within(1_000_000...60_000_000)))
     }
 }

@@ -9,7 +9,9 @@ extension World {
     /// Strikes every 20 ms of virtual time on average.
     func strike() {
         guard !isHealing else { return }
-        push(.nemesis, after: Int64(random.spread(5_000...100_000)))
+        // While nobody serves, there is little to strike at.
+        let isQuiet = !nodes.contains { $0.isServing }
+        push(.nemesis, after: Int64(random.spread(5_000...100_000)) * (isQuiet ? 20 : 1))
         for node in nodes {
             if faults.occurs(.crash) { crash(node, restartAfter: restartDelay()) }
             if faults.occurs(.pause) { pause(node, Int64(faults.within(.pause, 1_000...4_000_000))) }
@@ -29,9 +31,9 @@ extension World {
         if faults.occurs(.brokerAway) {
             brokerAwayUntil = now + Int64(faults.within(.brokerAway, 10_000...60_000_000))
         }
-        if faults.occurs(.logClockBack) { log.clockOffset -= Int64(faults.within(.logClockBack, 1...3_600_000)) }
+        if faults.occurs(.logClockBack) { log.clock.offset -= Int64(faults.within(.logClockBack, 1...3_600_000)) }
         if faults.occurs(.logClockForward) {
-            log.clockOffset += Int64(faults.within(.logClockForward, 1...100_000_000))
+            log.clock.offset += Int64(faults.within(.logClockForward, 1...100_000_000))
         }
         if faults.occurs(.storageUnreachable) { weather.unreachableUntil = now + storm(.storageUnreachable) }
         if faults.occurs(.storageFull) { weather.fullUntil = now + storm(.storageFull) }
@@ -41,9 +43,11 @@ extension World {
         if faults.occurs(.retentionTooShort), !log.isLocal, !isLogForeign {
             note { "the log loses everything below \(log.end)" }
             log.trim(below: log.end)
+            isLogLossy = true
             excused.insert(ErrorCode.logGap.rawValue)
         }
         strikeLog()
+        strikeOperators()
         if faults.occurs(.bitRot) { rot() }
         if faults.occurs(.fileDeleted) { loseFile() }
         if faults.occurs(.manifestRot) { spoilManifest(.manifestRot) }
@@ -56,6 +60,7 @@ extension World {
         if faults.occurs(.idleHours) {
             now += Int64(faults.within(.idleHours, 60_000_000...108_000_000_000))
             note { "nothing happens for hours" }
+            for node in nodes { node.resumesAt = max(node.resumesAt, now) }
         }
         if random.chance(10_000) { checkReopening() }
     }
@@ -66,38 +71,36 @@ extension World {
         guard node.isUp else { return }
         note { "\(node.name) is stopped for \(duration / 1000) ms" }
         node.pausedUntil = max(node.pausedUntil, now + duration)
+        node.resumesAt = node.pausedUntil
     }
 
     private func losePower() {
         note { "power fails" }
         for node in nodes { crash(node, restartAfter: restartDelay()) }
         directory.losePower { random.chance(500_000) }
-        if log.isLocal, log.end > log.synced { loseTail() }
+        for log in logs where log.isLocal && log.end > log.synced && log === self.log { loseTail() }
     }
 
     /// The local log's unsynced records from some one on; nobody was told of them, nobody read them.
     func loseTail() {
         log.tear(keeping: random.below(Int(log.end - log.synced) + 1))
-        replay()
-    }
-
-    /// What the log holds has changed at its end: the oracle reads it anew.
-    func replay() {
-        reference = Reference(database: reference.database, genesis: reference.genesis, settings: plan.settings)
-        for (offset, entry) in log.entries.enumerated() {
-            if let entry { reference.read(Int64(offset), entry.time, entry.bytes) }
-        }
+        hearAgain()
     }
 
     /// Retention: what the newest block covers goes.
     private func expire() {
-        guard !log.isLocal, !isLogForeign, let newest = directory.list("blocks/e0000/").last,
+        guard !log.isLocal, !isLogForeign, let newest = newestManifest(of: log.epoch),
             let bytes = directory.objects[newest]?.bytes, let manifest = try? Manifest.decode(bytes),
             !directory.unsettled.contains(newest)
         else { return }
         let covered = manifest.last.offset.value + 1
         note { "records below \(covered) expire" }
         log.trim(below: covered)
+    }
+
+    func newestManifest(of epoch: Epoch) -> String? {
+        let digits = String(String(0x10000 + Int(epoch.number), radix: 16).dropFirst())
+        return directory.list("blocks/e\(digits)/").last
     }
 
     private func rot() {
@@ -155,15 +158,19 @@ extension World {
         }
         note { "all is mended" }
         // What was damaged for good has no end that is good.
-        guard excused.isEmpty || excused == [ErrorCode.ioFatal.rawValue] else { return }
-        let bound = eventCount + 4_000 + 400 * nodes.count * max(1, log.entries.count / 50)
-        while failure == nil, !isQuiet {
+        if isLogForeign || isEndLost, operation == nil { beginBump() }
+        let mended =
+            isLogLossy ? [ErrorCode.ioFatal, .logReplaced, .logDiverged, .logBehind, .logGap, .logMissing] : [.ioFatal]
+        guard excused.isSubset(of: mended.map(\.rawValue)), !isLogLossy || operation != nil else { return }
+        let records = line.reduce(0) { $0 + $1.records.count }
+        let bound = eventCount + 30_000 + 400 * nodes.count * max(1, records / 50)
+        while failure == nil, !isQuiet, !isOver {
             guard eventCount < bound else {
                 return fail("once all is mended, everything comes to its end", unfinished)
             }
             step()
         }
-        guard failure == nil else { return }
+        guard failure == nil, !isOver else { return }
         checkEnd()
         stayIdle()
     }
@@ -182,18 +189,23 @@ extension World {
     private var isQuiet: Bool {
         clients.allSatisfy { $0.want == nil }
             && nodes.allSatisfy { node in
-                node.isRunning && node.isReady && node.machine.frozen.isEmpty && node.next >= log.readable.upperBound
-                    && node.running.isEmpty && node.queue.isEmpty
-            } && requests.isEmpty
+                node.isRunning && node.isReady && node.isOpen && node.machine.frozen.isEmpty && node.log === log
+                    && node.next >= log.readable.upperBound && node.running.isEmpty && node.queue.isEmpty
+            } && requests.isEmpty && procedures == 0 && operation == nil
     }
 
     private var unfinished: String {
-        nodes.map { node in
+        var parts = nodes.map { node in
             let state = node.isRunning ? node.isReady ? "ready" : "reading" : node.isUp ? "stopped" : "down"
-            return "\(node.name) \(state) next \(node.next) frozen \(node.machine?.frozen.count ?? 0) "
-                + "carrying \(node.running.map { "\($0.submission.id) \($0.sequence)" })"
-        }.joined(separator: ", ")
-            + "; end \(log.end), requests \(requests.count), clients \(clients.filter { $0.want != nil }.count)"
+            let epoch = node.machine?.epoch.description ?? "-"
+            let carried = node.running.map { "\($0.submission.id) \($0.tag)" }
+            return
+                "\(node.name) \(state) in epoch \(epoch) next \(node.next) frozen \(node.machine?.frozen.count ?? 0) "
+                + "carrying \(carried)"
+        }
+        parts.append("end \(log.end), requests \(requests.count), clients \(clients.count { $0.want != nil })")
+        parts.append("procedures \(procedures), command \(operation.map { "\($0.kind), try \($0.tries)" } ?? "-")")
+        return parts.joined(separator: "; ")
     }
 
     private func checkEnd() {
@@ -212,11 +224,16 @@ extension World {
             for id in client.refused where reference.verdicts[id] != nil {
                 return fail("what is refused was not written", "\(id) was refused, and was decided")
             }
-            for known in client.known where known.isDecided {
+            for known in client.known where known.isDecided && zombieAnswers[known.id] == nil {
                 for node in nodes {
                     let found = try? lookUp(node, known.id)
                     guard let found, let verdict = reference.verdicts[known.id], same(found, verdict) else {
-                        return fail("nothing acknowledged is lost", "\(known.id) at \(node.name)")
+                        let verdict =
+                            reference.verdicts[known.id].map { "\($0.outcome) at \($0.position)" } ?? "nothing"
+                        return fail(
+                            "nothing acknowledged is lost",
+                            "\(node.name) says \(found.map { "\($0.outcome) at \($0.position)" } ?? "nothing") of \(known.id), decided is \(verdict)"
+                        )
                     }
                 }
             }

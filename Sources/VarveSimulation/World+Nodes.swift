@@ -1,4 +1,4 @@
-/// What nodes do: start, read and apply, carry submissions, end.
+/// What nodes do: read and apply, carry submissions.
 
 internal import VarveCore
 internal import VarveIndexing
@@ -7,138 +7,10 @@ internal import VarveModel
 internal import VarveStorage
 
 extension World {
-    // MARK: Starting and ending
-
-    /// A process begins: from storage, through the same code as in production.
-    func start(_ node: SimulatedNode) {
-        guard !node.isUp else { return }
-        node.life += 1
-        forget(node)
-        if log.isLocal { recoverLog() }
-        node.store = NodeStore(directory, node.name, self)
-        do throws(VarveError) {
-            try load(node)
-        } catch {
-            note { "\(node.name) does not start: \(error.code) \(error.message)" }
-            switch error.code {
-            case .storageUnreachable, .storageDenied, .storageFull: break
-            default: refused(node, error)
-            }
-            if failure != nil { return }
-            queueEvents.push(.restart(node: node.index), at: now + Int64(random.within(200_000...3_000_000)))
-            return
-        }
-        if isLogForeign { return fail("a log that is not storage's is refused", "\(node.name) starts with it") }
-        node.phase = .running
-        node.isReady = false
-        node.fetchScheduled = false
-        node.damagedReads = 0
-        node.readyAt = log.readable.upperBound
-        node.lastRecordAt = now - 3_600_000_000
-        node.writer = random.next()
-        node.sequence = 0
-        node.liveness = Liveness(own: node.name)
-        node.idleRule = IdleRule(retentionMs: plan.retentionMs, share: Double(random.below(1000)) / 1000)
-        let standing = (try? node.store.get("nodes/\(node.name).cbor")).flatMap { try? Heartbeat.decode($0) }
-        let wall = SimulatedLog.origin + now / 1000 + node.wallOffset
-        node.heartbeat = Heartbeat(node: node.name, processStart: Heartbeat.start(at: wall, after: standing))
-        note {
-            "\(node.name) starts (life \(node.life)) behind block \(node.machine.adopted?.number.description ?? "-"), next \(node.next)"
-        }
-        if node.next >= node.readyAt { node.isReady = true }
-        schedule(fetch: node)
-        push(.tick(node: node.index, life: node.life), after: 100_000)
-        push(.heartbeat(node: node.index, life: node.life), after: 1_000)
-    }
-
-    private func load(_ node: SimulatedNode) throws(VarveError) {
-        let store = BlockStore(node.store)
-        let epochs = try store.epochRecords()
-        guard let format = try store.readFormat(), !epochs.isEmpty else {
-            throw VarveError(.storageMissing, "storage is empty")
-        }
-        let loading = try DatabaseLoading(store, epochs, database: format.database)
-        let adopted = loading.newest?.last.offset.value ?? 0
-        let range = log.readable
-        if adopted + 1 > range.upperBound { throw VarveError(.logBehind, "the log ends at \(range.upperBound)") }
-        // What waits before it refuses is refused at once here; all else is the production proof.
-        let (proofLog, newest) = (ProofLog(log, loading.current.log), loading.newest)
-        let (current, database) = (loading.current, format.database)
-        // The barrier that proves an empty range has an id by chance: it is left out.
-        let mayAppend = !range.isEmpty
-        let proof = runAtOnce { () -> Result<LogProof.Result, VarveError> in
-            do throws(VarveError) {
-                return .success(
-                    try await LogProof(proofLog, current, database: database, newest: newest, recheck: .zero)
-                        .prove(mayAppend: mayAppend))
-            } catch {
-                return .failure(error)
-            }
-        }
-        guard let proof else { throw VarveError(.internal, "the proof of the log has waited") }
-        let genesis = try proof.get().genesis
-        (node.machine, node.blocks) = try loading.load(settings: plan.settings, genesis: genesis)
-        node.next = loading.newest == nil ? 0 : adopted + 1
-        // A block of a node that had parted from the others may have been first.
-        node.isTainted = loading.newest.map { $0.inputChain != reference.after[Int(adopted)]?.inputChain } ?? false
-        if let newest = loading.history.last { checkLoaded(node, newest) }
-    }
-
-    /// The process is gone, whatever it was doing; what it had sent may still arrive.
-    func crash(_ node: SimulatedNode, restartAfter delay: Int64) {
-        guard node.isUp else { return }
-        note { "\(node.name) crashes" }
-        node.phase = .down
-        node.life += 1
-        node.pausedUntil = 0
-        let (running, passing) = (node.running, node.passing)
-        forget(node)
-        for running in running { if let client = running.client { lose(client, running.call) } }
-        for passing in passing { if let client = passing.client { lose(client, passing.call) } }
-        queueEvents.push(.restart(node: node.index), at: now + delay)
-    }
-
-    /// A local log is opened: what a kill left in its file is whole; behind a failed sync, from some record on, it is torn.
-    private func recoverLog() {
-        guard log.end > log.synced else { return }
-        if hasSyncFailed { loseTail() }
-        hasSyncFailed = false
-        log.sync()
-    }
-
-    /// What a process has in memory goes with it.
-    private func forget(_ node: SimulatedNode) {
-        node.running = []
-        node.passing = []
-        node.queue = []
-        if let request = node.inFlight, requests[request]?.hasArrived == true { requests[request] = nil }
-        node.inFlight = nil
-        node.publication = nil
-        node.todo = nil
-        node.outcome = nil
-        node.trouble = nil
-    }
-
-    /// The node goes no further, and must have a reason. Somebody starts it again later.
-    func stop(_ node: SimulatedNode, _ error: VarveError) {
-        guard node.isRunning else { return }
-        note { "\(node.name) stops: \(error.code) \(error.message)" }
-        refused(node, error)
-        node.phase = .stopped(error)
-        for i in node.running.indices { conclude(node, i, node.running[i].submission.step(.ended(error))) }
-        sweep(node)
-        for passing in node.passing {
-            if let client = passing.client { answered(client, passing.call, .failed(error)) }
-        }
-        node.passing = []
-        node.publication = nil
-        queueEvents.push(.restart(node: node.index), at: now + Int64(random.within(500_000...20_000_000)))
-    }
-
     // MARK: Reading
 
     func schedule(fetch node: SimulatedNode, after delay: Int64? = nil) {
-        guard node.isRunning, !node.fetchScheduled else { return }
+        guard node.isRunning, node.isOpen, !node.fetchScheduled else { return }
         node.fetchScheduled = true
         let usual = Int64(random.within(30...(node.slowUntil > now ? 200_000 : 1_500)))
         push(.fetch(node: node.index, life: node.life), after: delay ?? usual)
@@ -146,12 +18,13 @@ extension World {
 
     func fetch(_ node: SimulatedNode) {
         node.fetchScheduled = false
-        guard node.isRunning else { return }
+        guard node.isRunning, node.isOpen, let log = node.log else { return }
         if brokerAwayUntil > now || node.fetchStoppedUntil > now {
             return schedule(fetch: node, after: max(brokerAwayUntil, node.fetchStoppedUntil) - now + 1000)
         }
         // Consuming waits while more is frozen than memory allows.
         if node.frozenBytes > plan.frozenBytesMax { return schedule(fetch: node, after: 50_000) }
+        if log.isDeleted { return stop(node, VarveError(.logMissing, "\(log.place.topic) is gone")) }
         let range = log.readable
         if node.next < range.lowerBound {
             return stop(node, VarveError(.logGap, "the log begins at \(range.lowerBound), next is \(node.next)"))
@@ -177,16 +50,16 @@ extension World {
     }
 
     private func apply(_ node: SimulatedNode, _ records: [NodeMachine.LoggedRecord], upTo offset: Int64) {
-        let before = node.machine.applied
+        let (before, epoch) = (node.machine.applied, node.epoch)
         let effects: [NodeMachine.Effect]
         do throws(VarveError) {
-            effects = try node.machine.step(.records(.first, records), reading: node.blocks)
+            effects = try node.machine.step(.records(epoch, records), reading: node.blocks)
         } catch {
             return readFailed(node, error, before)
         }
         node.lastRecordAt = now
         if node.machine.applied != before, let applied = node.machine.applied { node.next = applied.offset.value + 1 }
-        check(node, effects, from: before)
+        check(node, effects, of: records)
         guard failure == nil else { return }
         if handle(node, effects) {
             // What does not decode is read again, three times.
@@ -199,8 +72,8 @@ extension World {
             node.next = max(node.next, offset)
         }
         guard node.isRunning else { return }
-        if node.next >= node.readyAt { node.isReady = true }
-        if node.next < log.readable.upperBound { schedule(fetch: node) }
+        if node.next >= node.readyAt { markReady(node) }
+        if let log = node.log, node.next < log.readable.upperBound { schedule(fetch: node) }
     }
 
     /// A throw leaves the machine before the record that needed the block.
@@ -215,7 +88,8 @@ extension World {
     }
 
     /// Carries effects out in order; returns whether a record was damaged.
-    private func handle(_ node: SimulatedNode, _ effects: [NodeMachine.Effect]) -> Bool {
+    @discardableResult
+    func handle(_ node: SimulatedNode, _ effects: [NodeMachine.Effect]) -> Bool {
         var isDamaged = false
         for effect in effects {
             if faults.occurs(.crashInEffects) {
@@ -226,7 +100,8 @@ extension World {
             case .decided(let decision): decided(node, decision)
             case .void(let id): void(node, id)
             case .passed(let id, let position, let cut): passed(node, id, position, cut)
-            case .cut, .adopted, .foreign, .ended: break
+            case .cut, .adopted, .foreign: break
+            case .ended(let ending): cross(node, ending)
             case .damaged: isDamaged = true
             case .stopped(let error):
                 stop(node, error)
@@ -252,7 +127,8 @@ extension World {
         node.running.append(
             SimulatedNode.Running(
                 submission: Submission(id, kind, looksUpFirst: given), payload: payload, expiryMs: expiryMs,
-                client: client, call: call, deadline: now + 30_000_000))
+                client: client, call: call, deadline: now + 30_000_000,
+                seen: node.header(.barrier, id, expiryMs: 0)))
         let i = node.running.count - 1
         conclude(node, i, node.running[i].submission.step(.begin))
         sweep(node)
@@ -274,6 +150,7 @@ extension World {
             switch effect {
             case .lookUp:
                 let id = node.running[i].submission.id
+                node.running[i].seen = node.header(.barrier, id, expiryMs: 0)
                 do throws(VarveError) {
                     effect = node.running[i].submission.step(.lookedUp(try lookUp(node, id)))
                 } catch {
@@ -281,15 +158,15 @@ extension World {
                 }
             case .append:
                 let running = node.running[i]
-                let header = node.header(.transaction, running.submission.id, expiryMs: running.expiryMs)
-                node.enqueue(header, running.payload ?? Bytes())
-                queued(node, i, header)
+                let header = node.header(
+                    .transaction, running.submission.id, expiryMs: running.expiryMs, seen: running.seen)
+                queued(node, i, header, node.enqueue(header, running.payload ?? Bytes()))
                 effect = node.running[i].submission.step(
                     .queued(expiresAt: Instant(microseconds: header.expiresAt * 1000)))
             case .appendCancel:
-                let header = node.header(.cancel, node.running[i].submission.id, expiryMs: 0)
-                node.enqueue(header)
-                queued(node, i, header)
+                let header = node.header(
+                    .cancel, node.running[i].submission.id, expiryMs: 0, seen: node.running[i].seen)
+                queued(node, i, header, node.enqueue(header))
                 effect = node.running[i].submission.step(.queued(expiresAt: nil))
             case .purge:
                 purge(node)
@@ -307,11 +184,9 @@ extension World {
         }
     }
 
-    private func queued(_ node: SimulatedNode, _ i: Int, _ header: RecordHeader) {
-        note {
-            "\(node.name) queues \(header.type) \(header.id) as \(header.writerSequence), observed \(header.observed)"
-        }
-        node.running[i].sequence = header.writerSequence
+    private func queued(_ node: SimulatedNode, _ i: Int, _ header: RecordHeader, _ tag: UInt64) {
+        note { "\(node.name) queues \(header.type) \(header.id) as \(tag), observed \(header.observed)" }
+        node.running[i].tag = tag
         node.running[i].handedOver = nil
     }
 
@@ -337,9 +212,10 @@ extension World {
         send(node)
     }
 
-    private func passed(_ node: SimulatedNode, _ id: Bytes16, _ position: Position, _ cut: BlockNumber?) {
+    func passed(_ node: SimulatedNode, _ id: Bytes16, _ position: Position, _ cut: BlockNumber?) {
         for passing in node.passing where passing.id == id {
             if let client = passing.client { answered(client, passing.call, .passed(position)) }
+            passing.isOver?()
         }
         node.passing.removeAll { $0.id == id }
     }
@@ -349,39 +225,66 @@ extension World {
         note { "\(node.name) purges" }
         let waiting = node.queue
         node.queue = []
-        for item in waiting { report(node, item, .withdrawn) }
-        if let request = node.inFlight {
-            node.inFlight = nil
-            let items = requests[request]!.items
-            if requests[request]!.hasArrived { requests[request] = nil }
-            for item in items { report(node, item, .missing) }
+        for item in waiting {
+            // What nobody waits for goes again as it is.
+            if isAwaited(item, node) { report(node, item, .withdrawn) } else { node.queue.append(item) }
         }
+        purgeInFlight(node)
         send(node)
+    }
+
+    func purgeInFlight(_ node: SimulatedNode) {
+        guard let request = node.inFlight else { return }
+        node.inFlight = nil
+        let items = requests[request]!.items
+        if requests[request]!.hasArrived { requests[request] = nil }
+        for item in items { report(node, item.pending, .missing) }
+    }
+
+    private func isAwaited(_ item: SimulatedNode.Pending, _ node: SimulatedNode) -> Bool {
+        node.running.contains { $0.tag == item.tag } || node.passing.contains { $0.id == item.header.id }
     }
 
     /// What the log says of one record.
     func report(_ node: SimulatedNode, _ item: SimulatedNode.Pending, _ report: Submission.Report) {
-        if report != .stored { note { "\(node.name) hears of \(item.type) \(item.id) as \(item.sequence): \(report)" } }
+        let (id, type) = (item.header.id, item.header.type)
+        if report != .stored { note { "\(node.name) hears of \(type) \(id) as \(item.tag): \(report)" } }
+        var isCarried = false
         for i in node.running.indices
-        where node.running[i].submission.id == item.id && node.running[i].sequence == item.sequence
+        where node.running[i].submission.id == id && node.running[i].tag == item.tag
             && node.running[i].handedOver != -1
         {
+            isCarried = true
             conclude(node, i, node.running[i].submission.step(.reported(report)))
+            // From here on only a record decides.
+            if report == .missing, type == .transaction, node.running[i].handedOver != -1,
+                !node.queue.contains(where: { $0.header.type == .cancel && $0.header.id == id })
+            {
+                fail("a record that may come is cancelled", "\(node.name) waits for \(id)")
+            }
         }
-        if report != .stored, let i = node.passing.firstIndex(where: { $0.id == item.id }) {
+        guard report != .stored else { return }
+        if let i = node.passing.firstIndex(where: { $0.id == id }) {
             let passing = node.passing.remove(at: i)
             let error = VarveError(.logUnreachable, "a record has no report")
             if let client = passing.client { answered(client, passing.call, .failed(error)) }
+            passing.isOver?()
+        } else if !isCarried, type == .transaction || type == .cancel {
+            // A submission that nobody waits for is carried on by the node.
+            var submission = Submission(unawaited: id, isCancel: type == .cancel)
+            if case .appendCancel = submission.step(.reported(report)) {
+                node.enqueue(Submission.cancel(of: item.header))
+            }
         }
     }
 
     /// One request in flight at a time, in order.
     func send(_ node: SimulatedNode) {
-        guard node.isRunning, node.inFlight == nil, !node.queue.isEmpty else { return }
+        guard node.isRunning, node.isOpen, node.inFlight == nil, !node.queue.isEmpty else { return }
         let count = min(node.queue.count, random.spread(1...plan.batchMax))
         let items = Array(node.queue[..<count])
         node.queue.removeFirst(count)
-        for i in node.running.indices where items.contains(where: { $0.sequence == node.running[i].sequence }) {
+        for i in node.running.indices where items.contains(where: { $0.tag == node.running[i].tag }) {
             if node.running[i].handedOver == nil { node.running[i].handedOver = now }
         }
         transmit(node, items)
@@ -391,8 +294,12 @@ extension World {
 
     func tick(_ node: SimulatedNode) {
         guard node.isRunning else { return }
-        let lags = node.next < log.readable.upperBound || brokerAwayUntil > now
+        let lags = node.next < node.log?.readable.upperBound ?? 0 || brokerAwayUntil > now
         let step = node.running.isEmpty ? 2_000 : 500
+        // After a pause nothing is known of the epoch.
+        if now - node.lastTick > 5_000_000 { checkEpoch(node) }
+        node.lastTick = now
+        guard node.isRunning else { return }
         for i in node.running.indices where node.running[i].deadline <= now {
             conclude(node, i, node.running[i].submission.step(.ended(nil)))
         }
@@ -401,7 +308,7 @@ extension World {
                 node, i, node.running[i].submission.step(.elapsed(milliseconds: Int64(step), tailLags: lags)))
         }
         sweep(node)
-        if node.inFlight != nil, node.patience.isOver(after: Int64(step), tailLags: lags) { purge(node) }
+        if node.isOpen, node.inFlight != nil, node.patience.isOver(after: Int64(step), tailLags: lags) { purge(node) }
         if node.isReady,
             let block = node.idleRule.look(
                 open: node.machine.open.number, records: node.machine.open.counts.records,
@@ -418,16 +325,34 @@ extension World {
     }
 
     func beat(_ node: SimulatedNode) {
-        guard node.isUp, var heartbeat = node.heartbeat else { return }
-        push(.heartbeat(node: node.index, life: node.life), after: 10_000_000)
-        let name = "nodes/\(node.name).cbor"
+        guard node.isServing, node.heartbeat != nil else { return }
+        push(.heartbeat(node: node.index, life: node.life), after: plan.lookEvery)
+        node.beats += 1
+        if node.beats & 1 == 1 {
+            checkEpoch(node)
+            write(heartbeat: node)
+        }
+        lookAndAnswer(node)
+    }
+
+    func lookAndAnswer(_ node: SimulatedNode) {
+        look(node)
+        answerProposals(node)
+    }
+
+    func write(heartbeat node: SimulatedNode) {
+        guard var heartbeat = node.heartbeat else { return }
         heartbeat.counter += 1
+        heartbeat.epoch = node.epoch
         heartbeat.applied = node.machine.applied
         heartbeat.inputChain = node.machine.inputChain.value
         heartbeat.effectChain = node.machine.effectChain.value
         heartbeat.adopted = node.machine.adopted.map { .init(number: $0.number, position: $0.position) }
         node.heartbeat = heartbeat
-        try? node.store.overwrite(name, heartbeat.encoded())
+        try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())
+    }
+
+    func look(_ node: SimulatedNode) {
         var files: [(node: String, bytes: Bytes)] = []
         for other in nodes where other !== node {
             if let bytes = try? node.store.get("nodes/\(other.name).cbor") { files.append((other.name, bytes)) }

@@ -4,6 +4,7 @@
 /// machine: nothing here reads a clock, a pointer or the order of a hash table. `fingerprint` folds every event and every
 /// chain value together, so that a difference shows.
 
+internal import VarveCore
 internal import VarveModel
 
 package struct Options: Sendable {
@@ -40,9 +41,13 @@ package struct RunReport: Sendable {
     package var trace: [String]
     /// Bytes of block files that were put, over those that a single writer would put.
     package var bytesPut: Int
+    /// Epochs that ended by a seal, and by an operator's declaration.
+    package var epochsSealed: Int
+    package var epochsDeclared: Int
 }
 
-final class World {
+// One simulation runs on one thread; production code that it runs asks for Sendable.
+final class World: @unchecked Sendable {
     let options: Options
     let plan: Plan
     var faults: FaultSource
@@ -55,8 +60,28 @@ final class World {
     var failure: Failure?
     var trace: [String] = []
 
+    /// Procedures in virtual time.
+    let executor = HereExecutor()
+    var parked: [Int: Parked] = [:]
+    var nextTicket = 0
+    var procedures = 0
+
+    /// Every log that ever was, and of those the one that the oracle reads now.
+    var logs: [SimulatedLog] = []
     var log: SimulatedLog
+    let clocks = ["c0": LogClock(), "c1": LogClock(), "": LogClock()]
     var reference: Reference
+    /// What the oracle has read, by epoch: a log may be lost, what was true once stays known. Empty until the first genesis
+    /// begins a database.
+    var line: [Stretch] = []
+    var firstSettings: Settings
+
+    struct Stretch {
+        let log: SimulatedLog
+        let genesis: GenesisID
+        var records: [(offset: Int64, time: Int64, bytes: Bytes)] = []
+    }
+
     let directory = SimulatedStore()
     var weather = StorageWeather()
     var nodes: [SimulatedNode] = []
@@ -65,7 +90,8 @@ final class World {
     struct Request {
         let node: Int
         let life: Int
-        let items: [SimulatedNode.Pending]
+        let log: SimulatedLog
+        let items: [SimulatedNode.Sent]
         /// What becomes of it, drawn when it was sent.
         var lands: Int
         var isReported: Bool
@@ -78,10 +104,14 @@ final class World {
     var brokerAwayUntil: Int64 = 0
     /// Newest decision that any client was told of.
     var acknowledged = Position.zero
+    /// Every submission whose outcome was told.
+    var answered: [SubmissionID: Position] = [:]
+    /// The end of the log when an operator had stopped the nodes: only who stood still and goes on writes behind it.
+    var quietEnd = Position.zero
     var answers = 0
     /// Codes with which a node may stop, because what they say was done to it.
     var excused: Set<String> = []
-    /// By offset of a node's first passage: H; nothing else may ever be seen there.
+    /// By number of a block: the manifest's digest; nothing else may ever be seen there.
     var publishedDigests: [UInt64: Digest] = [:]
     var isHealing = false
     /// A sync of the local log failed: what stands behind the last good one may be torn.
@@ -94,39 +124,32 @@ final class World {
     var adoptedBlocks: UInt64 = 0
     /// Bytes of block files that nodes wrote.
     var fileBytesPut = 0
+    /// What operators do now, and did.
+    var operation: OperatorTask?
+    var migrations = 0
+    /// The log has lost what it had taken, until an operator has stated that.
+    var isLogLossy = false
+    var isEndLost = false
+    /// Of the newest declared end.
+    var declaredAt: Int64 = 0
+    /// Epochs that an operator has ended.
+    var endsDeclared: Set<Epoch> = []
+    /// When a migration last asked the others.
+    var askedAt: Int64 = 0
+    /// Answers of nodes that did not know yet that their epoch was given up.
+    var zombieAnswers: [SubmissionID: Epoch] = [:]
+    var epochsSealed = 0
+    var epochsDeclared = 0
 
     init(_ options: Options) {
         self.options = options
         plan = Plan(options.seed)
         faults = FaultSource(options.seed, without: options.without, omitting: options.omitting)
         random = Random(options.seed, 3)
-        log = SimulatedLog(isLocal: plan.isLocalLog)
-        let database = DatabaseID(high: 1, low: options.seed)
-        let genesis = GenesisID(high: 2, low: options.seed)
-        reference = Reference(database: database, genesis: genesis, settings: plan.settings)
-        begin(database, genesis)
-    }
-
-    /// A new database as a first start leaves it: FORMAT, genesis, epoch record.
-    private func begin(_ database: DatabaseID, _ genesis: GenesisID) {
-        let place = LogReference(kind: .memory, topic: "e0000")
-        let content = Genesis(
-            database: database, epoch: .first, log: place, began: .initial, settings: plan.settings)
-        let record = Record(
-            header: RecordHeader(type: .genesis, logTag: .none, id: genesis), payload: content.encoded())
-        append(record.encoded())
-        log.sync()
-        var found = place
-        found.genesis = genesis
-        found.genesisOffset = .zero
-        let epoch = EpochRecord(
-            epoch: .first, parent: .zero, began: .initial, log: found, parentEnd: nil, reason: "")
-        for (name, bytes) in [
-            ("FORMAT", StorageFormat(database: database).encoded()), ("epochs/e0000.cbor", epoch.encoded()),
-        ] {
-            _ = directory.put(name, bytes, by: "init")
-            directory.settle(name)
-        }
+        log = SimulatedLog(plan.place.reference(of: .first), .first, clocks[plan.place.clusterID]!)
+        reference = Reference(database: .zero, genesis: .zero, settings: plan.settings)
+        firstSettings = plan.settings
+        if !plan.isFirstStart { begin() }
         for i in 0..<plan.nodes {
             nodes.append(SimulatedNode(i))
             queueEvents.push(.restart(node: i), at: Int64(random.below(5_000)))
@@ -138,6 +161,29 @@ final class World {
         queueEvents.push(.nemesis, at: 50_000)
     }
 
+    /// A new database as a first start leaves it: FORMAT, genesis, epoch record.
+    private func begin() {
+        let database = DatabaseID(high: 1, low: options.seed)
+        let content = Genesis(
+            database: database, epoch: .first, log: log.place, began: .initial, settings: plan.settings)
+        let id = GenesisID(high: 2, low: options.seed)
+        let record = Record(header: RecordHeader(type: .genesis, logTag: .none, id: id), payload: content.encoded())
+        logs.append(log)
+        append(record.encoded(), to: log)
+        log.sync()
+        var found = log.place
+        found.genesis = id
+        found.genesisOffset = .zero
+        let epoch = EpochRecord(
+            epoch: .first, parent: .zero, began: .initial, log: found, parentEnd: nil, reason: "")
+        for (name, bytes) in [
+            ("FORMAT", StorageFormat(database: database).encoded()), ("epochs/e0000.cbor", epoch.encoded()),
+        ] {
+            _ = directory.put(name, bytes, by: "init")
+            directory.settle(name)
+        }
+    }
+
     func push(_ happening: Happening, after delay: Int64) { queueEvents.push(happening, at: now + delay) }
 
     // MARK: Running
@@ -145,10 +191,14 @@ final class World {
     func run() -> RunReport {
         while eventCount < options.events, failure == nil, !isOver { step() }
         if failure == nil, !isOver { heal() }
-        return RunReport(
+        let report = RunReport(
             options: options, failure: failure, fingerprint: fingerprint, events: eventCount, microseconds: now,
-            records: Int(log.end), blocks: reference.blocks.count, answers: answers, injected: faults.injected,
-            schedule: faults.schedule, trace: trace, bytesPut: fileBytesPut)
+            records: line.reduce(0) { $0 + $1.records.count }, blocks: reference.blocks.count, answers: answers,
+            injected: faults.injected,
+            schedule: faults.schedule, trace: trace, bytesPut: fileBytesPut, epochsSealed: epochsSealed,
+            epochsDeclared: epochsDeclared)
+        abandon()
+        return report
     }
 
     func step() {
@@ -168,13 +218,20 @@ final class World {
         case .flush(let i, let life): if nodes[i].life == life { flush(nodes[i]) }
         case .tick(let i, let life): if nodes[i].life == life { tick(nodes[i]) }
         case .heartbeat(let i, let life): if nodes[i].life == life { beat(nodes[i]) }
+        case .look(let i, let life): if nodes[i].life == life, nodes[i].isServing { lookAndAnswer(nodes[i]) }
         case .client(let i): act(i)
         case .clientWaited(let i, let call): waited(i, call)
         case .restart(let i):
-            if nodes[i].stopped != nil { nodes[i].phase = .down }
+            if operation?.holdsNodes == true { break }
+            if nodes[i].stopped != nil {
+                end(nodes[i].process)
+                nodes[i].phase = .down
+            }
             start(nodes[i])
         case .stray(let i): stray(i)
         case .nemesis: strike()
+        case .resume(let ticket): resume(ticket)
+        case .operate: operate()
         }
     }
 

@@ -81,8 +81,12 @@ package struct BlockStore: Sendable {
 
     /// All epochs from 0 on. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `UNSUPPORTED_RECORD`.
     package func epochRecords() throws(VarveError) -> [StoredEpoch] {
-        let newest = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
-        guard let newest else { return [] }
+        let listed = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
+        guard var newest = listed else { return [] }
+        // A listing may lag behind what stands there.
+        while let next = Epoch(Int(clamping: newest) + 1), try objects.size(of: Self.epochName(next)) != nil {
+            newest += 1
+        }
         guard newest <= Epoch.highest else { throw broken("epochs/", "an epoch above \(Epoch.highest) is recorded") }
         var epochs: [StoredEpoch] = []
         for number in 0...Int(newest) {
@@ -130,6 +134,14 @@ package struct BlockStore: Sendable {
                 newest = end.map { min($0.value, last) }
             }
             let next = chain.last?.manifest.number.next ?? .first
+            if i + 1 == epochs.count {
+                // A listing may lag behind what stands there.
+                var beyond = max(newest.map { $0 + 1 } ?? 0, next.value)
+                while try objects.size(of: Self.manifestName(epoch.record.epoch, BlockNumber(beyond))) != nil {
+                    newest = beyond
+                    beyond += 1
+                }
+            }
             guard let newest, newest >= next.value else { continue }
             // Asked for one by one: a listing taken while blocks are published may lack one that is there.
             for value in next.value...newest {
