@@ -122,7 +122,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .migrateTwice, .migratorDies: 300_000
         case .sealLost: 400_000
         case .targetSmaller: 100_000
-        case .targetLost: 900_000
+        case .targetLost: 150_000
         case .crashWhileCrossing: 200_000
         case .crashWhileStarting: 100_000
         case .bump, .bumpByConfiguration: 3_000
@@ -137,7 +137,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     var isGrave: Bool {
         switch self {
         case .bitRot, .fileDeleted, .differingRead, .retentionTooShort, .manifestRot, .manifestDeleted, .syncLies: true
-        case .logRecreated, .logTruncated, .logRefilled, .logMirrored, .logDeleted, .targetLost: true
+        case .logRecreated, .logTruncated, .logRefilled, .logMirrored, .logDeleted: true
         default: false
         }
     }
