@@ -388,7 +388,7 @@ enum CommandTable {
                 For a node that says POISON. Without --confirm it shows what the record is, as far as its header tells, and \
                 which nodes stand before it; nothing is changed. With it, the open block is published, ending with the \
                 record: every node skips it in the same way and goes on by itself, and its submission is decided as \
-                aborted, with the code POISON. Refused while a live node could apply the record. A local log is held by its \
+                aborted, with the code POISON. Refused when a live node has applied the record. A local log is held by its \
                 node: stop that first. docs/runbooks/poison.md says when to use it.
                 """, section: "Operating",
             parameters: [

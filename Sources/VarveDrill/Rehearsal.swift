@@ -220,7 +220,14 @@ package final class Rehearsal: Sendable {
                 throw DrillFailure(
                     "\"\(script)\" has not ended after \(Self.commandLimit): \(try TextFile.read(output))")
             }
-            try await Task.sleep(for: .milliseconds(10))
+            do {
+                try await Task.sleep(for: .milliseconds(10))
+            } catch {
+                // Interrupted: what it typed does not go on behind our back.
+                shell.sendToGroup(SIGKILL)
+                _ = await shell.wait()
+                throw error
+            }
         }
         guard case .code(let code) = await shell.wait() else { throw DrillFailure("\"\(script)\" was killed") }
         return (try TextFile.read(output), code)

@@ -105,7 +105,8 @@ package struct Garbage: Sendable, Equatable {
         return named
     }
 
-    /// Signs of nodes that are gone, when storage holds everything they ever said they had applied.
+    /// Signs of nodes that are gone, when storage holds everything they ever said they had applied. One that was killed in
+    /// the present epoch may have applied more than it came to say: a bump asks for it, so its file stays.
     private static func silent(
         _ names: [String], _ newest: Manifest, _ store: BlockStore
     ) throws(VarveError) -> [Object] {
@@ -122,7 +123,8 @@ package struct Garbage: Sendable, Equatable {
                 }
             } else {
                 guard let bytes = try store.objects.get(name), let heartbeat = try? Heartbeat.decode(bytes),
-                    heartbeat.applied ?? .zero <= newest.last
+                    heartbeat.applied ?? .zero <= newest.last,
+                    heartbeat.stopped != nil || heartbeat.epoch < newest.last.epoch
                 else { continue }
             }
             found.append(Object(name: name, bytes: try store.objects.size(of: name) ?? 0))

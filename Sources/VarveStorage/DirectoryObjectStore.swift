@@ -72,6 +72,11 @@ package final class DirectoryObjectStore: ObjectStore {
         (try? FileSystem.exists(Directory.join(path, BlockStore.formatName))) ?? false
     }
 
+    /// Whether it is certain that none is there: a directory that does not answer may hold one.
+    package static func lacksDatabase(at path: String) -> Bool {
+        (try? FileSystem.exists(Directory.join(path, BlockStore.formatName))) == false
+    }
+
     // MARK: ObjectStore
 
     package func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {

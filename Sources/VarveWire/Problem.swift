@@ -85,7 +85,8 @@ package func runbook(of code: ErrorCode) -> String? {
     case .epochStale, .epochAhead: "docs/runbooks/epoch-mismatch.md"
     case .targetUnfit: section("migrate-topic", code)
     case .planStale: section("salvage-after-bump", code)
-    case .storageForeign, .storageMissing, .storageWeak, .storageFull, .storageDenied, .storageUnreachable,
+    case .storageFull: "docs/runbooks/storage-full.md"
+    case .storageForeign, .storageMissing, .storageWeak, .storageDenied, .storageUnreachable,
         .blockCorrupt, .chainBroken, .ioFatal:
         section("storage-trouble", code)
     case .divergence: "docs/runbooks/divergence.md"

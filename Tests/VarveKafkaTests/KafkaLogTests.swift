@@ -158,6 +158,8 @@ import VarveTestSupport
     }
 
     private func record(_ offset: Int64, _ text: String) -> RdKafkaRecords {
-        RdKafkaRecords([RdKafkaRecord(offset: offset, time: RdKafkaTime(milliseconds: 0, isBrokers: true), value: Array(text.utf8))])
+        RdKafkaRecords([
+            RdKafkaRecord(offset: offset, time: RdKafkaTime(milliseconds: 0, isBrokers: true), value: Array(text.utf8))
+        ])
     }
 }

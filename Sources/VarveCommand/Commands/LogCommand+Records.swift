@@ -96,7 +96,9 @@ extension LogCommand {
     /// The configured one, else storage's newest.
     func epoch(_ configuration: Configuration) throws -> Epoch {
         if let epoch = configuration.log.epoch.flatMap({ Epoch($0) }) { return epoch }
-        guard case .local = configuration.storage else { return .first }
+        guard case .local(let path) = configuration.storage, !DirectoryObjectStore.lacksDatabase(at: path) else {
+            return .first
+        }
         return try Composition.blocks(configuration).epochRecords().last?.record.epoch ?? .first
     }
 

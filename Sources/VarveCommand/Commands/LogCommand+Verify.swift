@@ -11,7 +11,7 @@ extension LogCommand {
         let configuration = try surroundings.configuration(invocation[Parameters.config])
         let epoch = try invocation[Parameters.epoch].flatMap { Epoch($0) } ?? epoch(configuration)
         let store: BlockStore?
-        if case .local = configuration.storage {
+        if case .local(let path) = configuration.storage, !DirectoryObjectStore.lacksDatabase(at: path) {
             store = try Composition.blocks(configuration)
         } else {
             store = nil

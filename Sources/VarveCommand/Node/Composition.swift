@@ -82,7 +82,8 @@ enum Composition {
             flushDurationMs: UInt64(indexer.flushDuration / .milliseconds(1)))
     }
 
-    /// What is stored where the configuration says, for commands that only read.
+    /// What is stored where the configuration says, for commands beside the nodes: opening would make a directory that is
+    /// not there, and they make nothing.
     static func blocks(_ configuration: Configuration) throws(VarveError) -> BlockStore {
         switch configuration.storage {
         case .inMemory:
@@ -90,6 +91,11 @@ enum Composition {
                 .storageMissing, "the configuration's storage is in memory: with no node running there is none",
                 next: "ask the node: --url")
         case .local(let path):
+            guard !DirectoryObjectStore.lacksDatabase(at: path) else {
+                throw VarveError(
+                    .storageMissing, "the storage holds no database yet: \(path). Nothing was changed",
+                    next: "check storage.path, and that it is mounted")
+            }
             var random = SystemRandomNumberGenerator()
             let reader = "reader-\(random.next() as UInt32)"
             return BlockStore(try DirectoryObjectStore(path: path, node: reader, nonce: random.next()))
