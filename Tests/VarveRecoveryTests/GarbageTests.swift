@@ -343,9 +343,11 @@ private struct Yard: Sendable {
 
     @Test func signsOfNodesThatAreLongGoneGoWhenStorageHoldsWhatTheySaw() throws {
         let yard = try Yard()
-        for (node, offset) in [("old", 9), ("ahead", 1_000)] {
+        // One that was killed may have applied more than it came to say, and a bump asks for that.
+        for (node, offset, hasStopped) in [("old", 9, true), ("ahead", 1_000, true), ("killed", 9, false)] {
             var heartbeat = Heartbeat(node: node, processStart: 1)
             heartbeat.applied = Position(.first, Offset(Int64(offset)))
+            heartbeat.stopped = hasStopped ? heartbeat.applied : nil
             try yard.objects.overwrite("nodes/\(node).cbor", heartbeat.encoded())
             try yard.objects.overwrite("nodes/\(node).reserve", Bytes("room"))
         }
@@ -353,9 +355,9 @@ private struct Yard: Sendable {
         try yard.objects.overwrite("nodes/young.cbor", Heartbeat(node: "young", processStart: 1).encoded())
         #expect(
             try yard.collect().garbage.nodes.map(\.name) == [
-                "nodes/ahead.reserve", "nodes/old.cbor", "nodes/old.reserve",
+                "nodes/ahead.reserve", "nodes/killed.reserve", "nodes/old.cbor", "nodes/old.reserve",
             ])
-        #expect(try yard.objects.list("nodes/") == ["nodes/ahead.cbor", "nodes/young.cbor"])
+        #expect(try yard.objects.list("nodes/") == ["nodes/ahead.cbor", "nodes/killed.cbor", "nodes/young.cbor"])
     }
 }
 
