@@ -147,8 +147,7 @@ import VarveStorage
             #expect(try nodes[1].snapshot.count(TableName("t"), asOf: nodes[1].snapshot.position) == 1)
             #expect(adopted(nodes[1]) == nil && nodes[1].stopped == nil)
             damage.withLock { $0 = false }
-            try await until { adopted(nodes[1]) == 0 }
-            #expect(nodes[1].trouble == nil)
+            try await until { adopted(nodes[1]) == 0 && nodes[1].trouble == nil }
         }
     }
 
