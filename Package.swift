@@ -116,7 +116,8 @@ let layers: [Target] = [
         ],
         path: "Benchmarks/VarveFuzz", exclude: ["README.md"], swiftSettings: strict),
     // Never imported by layers 3 to 6.
-    layer("VarveSimulation", ["VarveRecovery", "VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel"]),
+    layer(
+        "VarveSimulation", ["VarveRecovery", "VarveIndexing", "VarveCore", "VarveStorage", "VarveLog", "VarveModel"]),
     .executableTarget(
         name: "VarveSimulate", dependencies: ["VarveSimulation"], exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(

@@ -66,7 +66,9 @@ struct DashboardTests {
             try await browser.wait(for: "document.body.dataset.state === 'starting'")
             #expect(try browser.evaluate("document.getElementById('notes').textContent").contains("does not serve yet"))
             try await browser.wait(for: "document.getElementById('notes').textContent.includes('LOG_UNREACHABLE')")
-            #expect(try browser.evaluate("document.getElementById('notes').textContent").contains("docs/runbooks/log-access.md"))
+            #expect(
+                try browser.evaluate("document.getElementById('notes').textContent").contains(
+                    "docs/runbooks/log-access.md"))
             node.stop()
         }
     }
