@@ -245,7 +245,7 @@ extension World {
         switch error.code {
         // It missed what the log no longer holds, or storage could not be read: a start mends that.
         case .storageUnreachable, .storageFull, .storageDenied: return
-        case .logGap where log.start > 0 || node.log.map { $0.start > 0 } ?? false: return
+        case .logGap where logs.contains { $0.start > 0 }: return
         // It was not there to be asked before its epoch moved to a cluster that it does not know.
         case .logMissing where !node.knowsOtherCluster && node.startedAt + 10_000 > askedAt:
             node.knowsOtherCluster = true

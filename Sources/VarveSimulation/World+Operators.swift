@@ -335,7 +335,7 @@ extension World {
         let gone = answered.filter { reference.verdicts[$0.key] == nil }
         for id in gone.keys.sorted(by: { $0.description < $1.description }) { answered[id] = nil }
         // What was answered meanwhile, by who did not know yet, can be salvaged.
-        for (id, position) in gone where position >= quietEnd { zombieAnswers[id] = ended }
+        for (id, position) in gone where position >= quietEnd && !isLogLossy { zombieAnswers[id] = ended }
         let lost = gone.filter { $0.value < quietEnd }
         if !isLogLossy, let stated = record.unindexedLost, lost.count > stated {
             fail(
