@@ -147,9 +147,18 @@ package struct LogProof: Sendable {
                 type: .barrier, logTag: LogTag(database: database, genesis: genesis), id: id,
                 observed: Position(current.epoch, adopted)),
             payload: Bytes())
-        if case .refused(let error)? = await log.append([barrier.encoded()]).first { throw error }
+        let appended = await log.append([barrier.encoded()]).first
+        if case .refused(let error)? = appended { throw error }
         // Another node may have proved it at the same time: any record with this log's tag does.
         guard let offset = try await firstOwn(genesis, from: adopted.next) else {
+            // Without a report it may never have been written, and what is written may have expired at once: neither says
+            // anything about the log.
+            guard case .stored? = appended, try await log.range().lowerBound <= adopted.next else {
+                throw VarveError(
+                    .logUnreachable,
+                    "the log does not show what was appended behind \(Position(current.epoch, adopted)) to prove it",
+                    next: "nothing: it is tried again")
+            }
             throw replaced(current.epoch, adopted.next, "a record just appended is not behind storage's last")
         }
         return "a barrier read back at \(Position(current.epoch, offset))"

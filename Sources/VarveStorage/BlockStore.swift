@@ -127,22 +127,20 @@ package struct BlockStore: Sendable {
         var chain: [StoredManifest] = []
         for (i, epoch) in epochs.enumerated() {
             let prefix = "blocks/e\(hexNumber(epoch.record.epoch.number, 4))/"
+            // Only the newest epoch has no end yet.
+            let isNewest = i + 1 == epochs.count
+            guard let end = isNewest ? .max : epochs[i + 1].record.parentEnd?.block?.value else { continue }
             var newest = try objects.list(prefix).compactMap { Self.number(in: $0, after: prefix + "b", digits: 16) }
                 .max()
-            if i + 1 < epochs.count, let last = newest {
-                let end = epochs[i + 1].record.parentEnd?.block
-                newest = end.map { min($0.value, last) }
-            }
             let next = chain.last?.manifest.number.next ?? .first
-            if i + 1 == epochs.count {
-                // A listing may lag behind what stands there.
-                var beyond = max(newest.map { $0 + 1 } ?? 0, next.value)
-                while try objects.size(of: Self.manifestName(epoch.record.epoch, BlockNumber(beyond))) != nil {
-                    newest = beyond
-                    beyond += 1
-                }
+            // A listing may lag behind what stands there.
+            var beyond = max(newest.map { $0 + 1 } ?? 0, next.value)
+            while beyond <= end, try objects.size(of: Self.manifestName(epoch.record.epoch, BlockNumber(beyond))) != nil
+            {
+                newest = beyond
+                beyond += 1
             }
-            guard let newest, newest >= next.value else { continue }
+            guard let newest = newest.map({ min($0, end) }), newest >= next.value else { continue }
             // Asked for one by one: a listing taken while blocks are published may lack one that is there.
             for value in next.value...newest {
                 let number = BlockNumber(value)
