@@ -108,6 +108,17 @@ struct BlockStoreTests {
         #expect(try sample.store.manifest(Epoch(1)!, BlockNumber(2))?.manifest == sample.manifests[2])
     }
 
+    @Test("misses no epoch and no block that a listing does not show yet", arguments: [0, 1, 2])
+    func laggingListing(hidden: Int) throws {
+        let sample = SampleStore()
+        try sample.publishAll()
+        let store = BlockStore(LaggingStore(objects: sample.objects, hidden: hidden))
+        let epochs = try store.epochRecords()
+        #expect(epochs.map(\.record) == (hidden < 2 ? sample.epochs : []))
+        let all = try sample.store.epochRecords()
+        #expect(try store.manifests(of: all, database: sample.database).map(\.manifest) == sample.manifests)
+    }
+
     @Test("ignores names that are none of its own")
     func foreignNames() throws {
         let sample = SampleStore()
@@ -233,4 +244,23 @@ struct BlockStoreTests {
         let file = try store.openFile(encoded.file)
         for (i, row) in rows.enumerated() { #expect(try file.document(at: i) == row.document) }
     }
+}
+
+/// Lists all but the last names, as a directory that is shared over a network may for a while.
+private struct LaggingStore: ObjectStore {
+    let objects: MemoryObjectStore
+    let hidden: Int
+
+    var isShared: Bool { true }
+    func list(_ prefix: String) throws(VarveError) -> [String] { try objects.list(prefix).dropLast(hidden) }
+    func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
+        try objects.putIfAbsent(name, bytes)
+    }
+    func persist(_ name: String) throws(VarveError) { try objects.persist(name) }
+    func get(_ name: String) throws(VarveError) -> Bytes? { try objects.get(name) }
+    func size(of name: String) throws(VarveError) -> UInt64? { try objects.size(of: name) }
+    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try objects.open(name) }
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { try objects.overwrite(name, bytes) }
+    func remove(_ name: String) throws(VarveError) { try objects.remove(name) }
+    func progress(of node: String) throws(VarveError) -> UInt64 { try objects.progress(of: node) }
 }
