@@ -60,6 +60,7 @@ extension World {
             elapsed: { [unowned self] in .microseconds(self.now) },
             makeID: { [unowned self] in self.random.bytes16() })
         procedures += 1
+        launched.append(process)
         _ = Task(executorPreference: executor) { [unowned self] in
             let result = await Means.$current.withValue(means) { () -> Result<R, VarveError> in
                 do throws(VarveError) {
@@ -116,5 +117,8 @@ extension World {
             parked[ticket] = nil
             waiting.continuation.resume()
         }
+        // How it dies holds the node, and the node holds the process.
+        for process in launched { process.die = {} }
+        launched = []
     }
 }

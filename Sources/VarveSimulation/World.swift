@@ -65,6 +65,8 @@ final class World: @unchecked Sendable {
     var parked: [Int: Parked] = [:]
     var nextTicket = 0
     var procedures = 0
+    /// Every process that ran a procedure, to the end of the run.
+    var launched: [Process] = []
 
     /// Every log that ever was, and of those the one that the oracle reads now.
     var logs: [SimulatedLog] = []
