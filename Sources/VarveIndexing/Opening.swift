@@ -74,8 +74,10 @@ package struct Opening: Sendable {
         var begun: String?
         // Each round begins or bumps, or goes on in what storage records; another node may have been faster.
         for round in 0..<8 {
+            var standing: [BlockStore.StoredEpoch]?
             do throws(VarveError) {
                 let epochs = try store.epochRecords()
+                standing = epochs
                 switch try await decide(epochs) {
                 case .begin: try await firstStart()
                 case .bump(let bump): begun = try await begin(bump, behind: epochs)
@@ -84,10 +86,18 @@ package struct Opening: Sendable {
                 }
             } catch {
                 // What was published between two looks does not fit together.
-                guard error.code == .chainBroken, round == 0 else { throw error }
+                if error.code == .chainBroken, round == 0 { continue }
+                // Facts take seconds to gather. Where an epoch has begun meanwhile, they were of the one before.
+                guard let standing, hasNext(standing) else { throw error }
             }
         }
         throw storageMissing(nil)
+    }
+
+    /// Whether storage records another epoch by now.
+    private func hasNext(_ epochs: [BlockStore.StoredEpoch]) -> Bool {
+        let next = epochs.last.map(\.record.epoch.next) ?? .first
+        return next.flatMap { try? store.epochRecord($0) } != nil
     }
 
     // MARK: The recorded log

@@ -151,8 +151,8 @@ extension World {
             check(answer: decision, of: id, at: node)
             finish(i)
         case (.transaction(let id, _, let digest, _), .failed(let error)) where error.code == .idConflict:
-            if reference.verdicts[id].map({ $0.requestDigest == nil || $0.requestDigest == digest }) ?? true {
-                fail("a conflict is one of content", "\(id) was refused as a conflict")
+            guard wasUsed(id, forOtherThan: digest, node) else {
+                return fail("a conflict is one of content", "\(id) was refused as a conflict")
             }
             finish(i)
         case (.transaction(let id, _, _, let isForged), .failed(let error)):
@@ -181,6 +181,21 @@ extension World {
         case (.resolve, .failed): again(i)
         case (_, .failed): finish(i)
         case (_, .decided): fail("an answer fits its question", "a decision came for another call")
+        }
+    }
+
+    /// Whether an id stands for other content in what a node reads: in the line of logs, or behind an end that was
+    /// declared and that the node does not know yet. Such a refusal is true whatever becomes of that end: the client has
+    /// used the id before, and nothing is applied.
+    private func wasUsed(_ id: SubmissionID, forOtherThan digest: Bytes16, _ node: SimulatedNode) -> Bool {
+        if let verdict = reference.verdicts[id] { return verdict.requestDigest.map { $0 != digest } ?? false }
+        guard isZombie(node), let log = node.log, let applied = node.machine.applied else { return false }
+        return log.entries.prefix(Int(applied.offset.value) + 1).contains { entry in
+            guard let entry, case .record(let record) = Record.decode(entry.bytes, tag: node.machine.tag) else {
+                return false
+            }
+            return record.header.type == .transaction && record.header.id == id
+                && (try? Transaction.decode(record.payload))?.requestDigest != digest
         }
     }
 

@@ -1,0 +1,100 @@
+import Synchronization
+import Testing
+import VarveCore
+import VarveIndexing
+import VarveLog
+import VarveModel
+import VarveStorage
+
+/// A refusal at start is made from what storage records when it is spoken, not from what it recorded seconds before.
+@Suite struct LookAgainTests {
+    /// Logs in memory that count as durable; something may happen when one of an epoch is asked for.
+    private final class Places: LogProvider {
+        let base = MemoryLogProvider()
+        private let interruption = Mutex<(@Sendable () async -> Void)?>(nil)
+        private let gone = Mutex<Set<Epoch>>([])
+
+        var isEphemeral: Bool { false }
+        var impliesEphemeral: Bool { false }
+        var warnings: [String] { [] }
+
+        func interruptOnce(_ body: @escaping @Sendable () async -> Void) { interruption.withLock { $0 = body } }
+        func lose(_ epoch: Epoch) { gone.withLock { _ = $0.insert(epoch) } }
+        func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { try await base.reference(epoch) }
+        func named(_ name: String) -> any LogProvider { self }
+        func create(_ epoch: Epoch) async throws(VarveError) { try await base.create(epoch) }
+        func open(_ epoch: Epoch) async throws(VarveError) -> any Log { try await base.open(epoch) }
+        func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
+            let found = try await base.probe(epoch)
+            let body = interruption.withLock { body in
+                defer { body = nil }
+                return body
+            }
+            await body?()
+            return gone.withLock { $0.contains(epoch) } ? .missing : found
+        }
+    }
+
+    private let places = Places()
+    private let store = BlockStore(MemoryObjectStore())
+
+    private func open(_ epoch: Int? = nil) async throws -> OpenedDatabase {
+        let opened = try await Opening(
+            provider: places, store: store, isDurableStore: true, configuredEpoch: epoch.flatMap { Epoch($0) },
+            settings: Settings(), allowEphemeral: true, bootstrapFromLog: false, recheck: .milliseconds(1), node: "n"
+        ).open()
+        await opened.log.close()
+        return opened
+    }
+
+    /// An operator's drop: what stood in the log of epoch 0 only is given up.
+    private func drop(_ first: OpenedDatabase) async throws {
+        let parent = first.epochs[0]
+        let end = try #require(StartUp.end(of: parent.record, newest: nil))
+        let start = EpochStart(
+            database: first.machine.database, epoch: try #require(Epoch(1)), began: .lost, settings: Settings(),
+            parent: Genesis.Parent(genesis: try #require(parent.record.log.genesis), end: end))
+        let log = try await start.begin(at: places.base)
+        _ = try store.publishEpochRecord(
+            EpochRecord(
+                epoch: start.epoch, parent: parent.digest, began: .lost, log: log, parentEnd: end, reason: "drop"))
+    }
+
+    private func begin() async throws -> OpenedDatabase {
+        let opened = try await open()
+        let log = try await places.open(.first)
+        let payload = try Transaction.put(into: "t", ["_id": "a"]).encoded().payload
+        let header = RecordHeader(
+            type: .transaction,
+            logTag: LogTag(
+                database: opened.machine.database, genesis: try #require(opened.epochs[0].record.log.genesis)),
+            id: SubmissionID(high: 1, low: 1))
+        _ = await log.append([Record(header: header, payload: payload).encoded()])
+        await log.close()
+        return opened
+    }
+
+    @Test func anEpochThatBeginsWhileItIsRefusedIsFollowed() async throws {
+        let first = try await begin()
+        let refused = await #expect(throws: VarveError.self) { try await open(1) }
+        #expect(refused?.code == .epochAhead)
+        #expect(refused?.message.contains("holds 1 transactions") == true)
+        let failures = Mutex<[any Error]>([])
+        places.interruptOnce {
+            do { try await drop(first) } catch { failures.withLock { $0.append(error) } }
+        }
+        let opened = try await open(1)
+        #expect(failures.withLock(\.count) == 0)
+        #expect(opened.epoch == Epoch(1))
+        #expect(opened.epochs.map(\.record.reason) == ["", "drop"])
+    }
+
+    @Test func aLogThatIsGivenUpWhileItIsFoundMissingIsNotMissed() async throws {
+        let first = try await begin()
+        places.lose(.first)
+        let refused = await #expect(throws: VarveError.self) { try await open() }
+        #expect(refused?.code == .logMissing)
+        places.interruptOnce { try? await drop(first) }
+        #expect(try await open().epoch == Epoch(1))
+    }
+}
