@@ -180,7 +180,7 @@ let package = Package(
         tests(
             "ClusterTests",
             [
-                "RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveHTTPClient", "VarveModel",
+                "RdKafka", "VarveClient", "VarveCommand", "VarveGzip", "VarveHTTPClient", "VarveHarness", "VarveModel",
                 "VarveTestSupport", "VarveWire",
             ]),
         tests(

@@ -27,6 +27,23 @@ package struct RdKafkaRight: Sendable, Hashable {
         self.operation = operation
         self.topicPrefix = topicPrefix
     }
+
+    /// Makes what the client's library calls a binding, or a filter that fits just it: both are told the same.
+    fileprivate typealias Maker = (
+        rd_kafka_ResourceType_t, UnsafePointer<CChar>?, rd_kafka_ResourcePatternType_t, UnsafePointer<CChar>?,
+        UnsafePointer<CChar>?, rd_kafka_AclOperation_t, rd_kafka_AclPermissionType_t, UnsafeMutablePointer<CChar>?, Int
+    ) -> OpaquePointer?
+
+    /// Whoever calls destroys it.
+    fileprivate func made(by make: Maker) throws(RdKafkaError) -> OpaquePointer {
+        var text = [CChar](repeating: 0, count: 512)
+        guard
+            let made = make(
+                RD_KAFKA_RESOURCE_TOPIC, topicPrefix, RD_KAFKA_RESOURCE_PATTERN_PREFIXED, principal, "*",
+                operation.code, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, &text, text.count)
+        else { throw RdKafkaError(.invalidArgument, string(text)) }
+        return made
+    }
 }
 
 /// Granting and withdrawing rights: what drills and tests do to a broker.
@@ -34,13 +51,7 @@ extension Admin {
     package func grant(_ rights: [RdKafkaRight], withinMilliseconds limit: Int) async throws(RdKafkaError) {
         for right in rights {
             try await ask(limit) { handle, left throws(RdKafkaError) in
-                var text = [CChar](repeating: 0, count: 512)
-                guard
-                    let binding = rd_kafka_AclBinding_new(
-                        RD_KAFKA_RESOURCE_TOPIC, right.topicPrefix, RD_KAFKA_RESOURCE_PATTERN_PREFIXED,
-                        right.principal, "*", right.operation.code, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, &text,
-                        text.count)
-                else { throw RdKafkaError(.invalidArgument, string(text)) }
+                let binding = try right.made(by: rd_kafka_AclBinding_new)
                 defer { rd_kafka_AclBinding_destroy(binding) }
                 try answer(handle, RD_KAFKA_ADMIN_OP_CREATEACLS, left) { options, queue in
                     var bindings: [OpaquePointer?] = [binding]
@@ -62,13 +73,7 @@ extension Admin {
     package func withdraw(_ rights: [RdKafkaRight], withinMilliseconds limit: Int) async throws(RdKafkaError) {
         for right in rights {
             try await ask(limit) { handle, left throws(RdKafkaError) in
-                var text = [CChar](repeating: 0, count: 512)
-                guard
-                    let filter = rd_kafka_AclBindingFilter_new(
-                        RD_KAFKA_RESOURCE_TOPIC, right.topicPrefix, RD_KAFKA_RESOURCE_PATTERN_PREFIXED,
-                        right.principal, "*", right.operation.code, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, &text,
-                        text.count)
-                else { throw RdKafkaError(.invalidArgument, string(text)) }
+                let filter = try right.made(by: rd_kafka_AclBindingFilter_new)
                 defer { rd_kafka_AclBinding_destroy(filter) }
                 try answer(handle, RD_KAFKA_ADMIN_OP_DELETEACLS, left) { options, queue in
                     var filters: [OpaquePointer?] = [filter]

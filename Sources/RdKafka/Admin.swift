@@ -53,6 +53,21 @@ package final class Admin: Sendable {
         }
     }
 
+    /// Asks with a handle of its own, which ends with `body`.
+    package static func asking<R: Sendable>(
+        _ servers: String, _ body: (Admin) async throws -> R
+    ) async throws -> R {
+        let admin = try Admin(RdKafkaSettings(bootstrapServers: servers))
+        do {
+            let result = try await body(admin)
+            await admin.close()
+            return result
+        } catch {
+            await admin.close()
+            throw error
+        }
+    }
+
     /// Answers what was asked before, then ends the handle.
     package func close() async {
         shutDown()

@@ -1,4 +1,7 @@
-/// SQL: an answer that ends with its first batch is sent whole, a longer one is streamed as the client reads.
+/// SQL: a small answer is sent whole, a longer one is streamed as the client reads.
+///
+/// Nothing is sent before so much is there that holding back more would cost memory: whatever breaks until then is an
+/// error and nothing else. What breaks later ends the answer with the error in the place of its end.
 
 import VarveHTTPServer
 import VarveModel
@@ -41,41 +44,30 @@ extension API {
     }
 
     private func json(_ stream: QueryStream) async throws(VarveError) -> Response {
-        let first = try await stream.run.nextBatch()
-        let second = first == nil ? nil : try await stream.run.nextBatch()
         let headers = [("Content-Type", "application/json")] + stream.view.headers
-        var bytes = stream.jsonStart
-        bytes += first?.bytes ?? []
-        guard let second else {
-            return Response(status: 200, headers: headers, body: bytes + stream.jsonEnd())
-        }
-        let start = bytes
+        let (start, isWhole) = try await stream.beginning(stream.jsonStart)
+        if isWhole { return Response(status: 200, headers: headers, body: start + stream.jsonEnd()) }
         return Response(status: 200, headers: headers) { [self] writer in
             try await writer.write(start)
-            try await writer.write(second.bytes)
             do {
                 while let batch = try await stream.run.nextBatch() { try await writer.write(batch.bytes) }
             } catch let error as VarveError {
-                // The connection is cut before the end, so that nobody takes a part for the whole.
                 note(error)
-                throw error
+                return try await writer.write(stream.jsonEnd(Problem(error)))
             }
             try await writer.write(stream.jsonEnd())
         }
     }
 
     private func ndjson(_ stream: QueryStream) async throws(VarveError) -> Response {
-        let first = try await stream.run.nextBatch()
-        let second = first == nil ? nil : try await stream.run.nextBatch()
         let headers = [("Content-Type", "application/x-ndjson")] + stream.view.headers
-        guard let second else {
+        let (start, isWhole) = try await stream.beginning([])
+        if isWhole {
             stream.finish()
-            return Response(status: 200, headers: headers, body: first?.bytes ?? [])
+            return Response(status: 200, headers: headers, body: start)
         }
-        let start = first?.bytes ?? []
         return Response(status: 200, headers: headers) { [self] writer in
             try await writer.write(start)
-            try await writer.write(second.bytes)
             do {
                 while let batch = try await stream.run.nextBatch() { try await writer.write(batch.bytes) }
                 stream.finish()
@@ -104,7 +96,29 @@ private struct QueryStream: Sendable {
         return writer.bytes
     }
 
+    /// Held back, so that most answers that break are plain errors.
+    private static let heldBackBytes = 1 << 20
+
+    /// `start` and the first rows; whether these are all.
+    func beginning(_ start: [UInt8]) async throws(VarveError) -> (bytes: [UInt8], isWhole: Bool) {
+        var bytes = start
+        while bytes.count < Self.heldBackBytes {
+            guard let batch = try await run.nextBatch() else { return (bytes, true) }
+            bytes += batch.bytes
+        }
+        return (bytes, false)
+    }
+
     func finish() { times.observe(ContinuousClock.now - began) }
+
+    /// Behind the last row that came, when there should have been more: an error, and nothing that says where it was read.
+    func jsonEnd(_ problem: Problem) -> [UInt8] {
+        var writer = JSONWriter(reservingCapacity: 512)
+        writer.raw(#"],"error":"#)
+        writer.value(problem.json)
+        writer.raw("}")
+        return writer.bytes
+    }
 
     /// Behind the last row.
     func jsonEnd() -> [UInt8] {

@@ -449,8 +449,9 @@ package let openAPIDocument = """
             consistency: {enum: [applied], default: applied}
             timeout: {type: string, format: duration}
         Rows:
+          description: One that broke off behind its first rows has an error in the place of all that follows the rows
           type: object
-          required: [columns, rows, position, token, elapsedMs]
+          required: [columns, rows]
           properties:
             columns:
               type: array
@@ -465,6 +466,7 @@ package let openAPIDocument = """
             token: {type: string}
             asOf: {type: string}
             elapsedMs: {type: number}
+            error: {$ref: "#/components/schemas/Problem"}
         Flush:
           type: object
           required: [block, position, noop]

@@ -171,16 +171,33 @@ package struct EpochPlan: Sendable, Equatable {
                 next: "varve epoch bump --drop --accept-loss \(digest) --config node.yaml")
         default: break
         }
-        let lost = lost(by: way)
-        if acceptedLoss == nil, way == .drop || lost.records > 0 {
+        guard acceptedLoss != nil || !losesSomething(by: way) else {
             return VarveError(
                 .planStale,
-                "this way loses \(lost.submissions.count) transactions that can be read"
-                    + (lost.records > 0 ? " and up to \(lost.records) records that nothing holds" : "")
-                    + ": the plan's digest says that you have seen which. Nothing was changed",
+                "this way loses \(loss(by: way)): the plan's digest says that you have seen which. Nothing was changed",
                 next: "varve epoch bump --\(way.rawValue) --accept-loss \(digest) --config node.yaml")
         }
         return nil
+    }
+
+    /// Whether somebody has to accept what a way gives up: the rest of the log, records that nothing holds any more, or
+    /// what stood in a gap, of which nobody knows what it was.
+    package func losesSomething(by way: Way) -> Bool { way == .drop || gone != nil || gap != nil }
+
+    /// Why a piece of the log before what is left of it cannot be read; nil when none is missing.
+    private var gap: VarveError? {
+        if case .broken(_, let reason) = rest { reason } else { nil }
+    }
+
+    /// What a way loses, in words.
+    private func loss(by way: Way) -> String {
+        let lost = lost(by: way)
+        var parts = [way == .drop ? "\(lost.submissions.count) transactions that can be read" : nil].compactMap { $0 }
+        if lost.records > 0 { parts.append("up to \(lost.records) records that nothing holds") }
+        if let gap {
+            parts.append("what stood in the gap behind \(safe.position) (\(gap.code)), and nobody knows what")
+        }
+        return parts.joined(separator: " and ")
     }
 
     /// Over everything above: the same as long as nothing moved.

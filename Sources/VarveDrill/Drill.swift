@@ -53,4 +53,6 @@ package enum DrillVerdict: Sendable, Equatable {
     case passed
     case skipped(String)
     case failed(String)
+    /// Somebody asked for its end. What it had started is gone.
+    case interrupted
 }

@@ -23,8 +23,8 @@ package protocol DrillBroker: Sendable {
     func replace(_ epoch: Int) async throws -> String
     func goDown() async throws -> String
     func comeBack() async throws -> String
-    /// For the one who finds it running later.
-    var howToStop: String { get }
+    /// Commands for the one who finds it running later.
+    var howToStop: [String] { get }
     func end() async
 }
 
@@ -55,7 +55,10 @@ final class EmbeddedDrillBroker: DrillBroker {
 
     var servers: String { state.withLock { $0.servers } }
 
-    var howToStop: String { state.withLock { $0.process }.map { "kill \($0.id)" } ?? "" }
+    /// One that stands still hears nothing before it goes on.
+    var howToStop: [String] {
+        state.withLock { $0.process }.map { ["kill \($0.id)", "kill -CONT \($0.id)"] } ?? []
+    }
 
     func lose(_ epoch: Int) async throws -> String {
         await endPresent()
@@ -65,7 +68,9 @@ final class EmbeddedDrillBroker: DrillBroker {
 
     func cut(_ epoch: Int, to offset: Int64) async throws -> String {
         let name = "\(topic)-e\(epoch)"
-        let kept = try await asking { admin in try await admin.read(name, 0..<offset, withinMilliseconds: 10_000) }
+        let kept = try await Admin.asking(servers) { admin in
+            try await admin.read(name, 0..<offset, withinMilliseconds: 10_000)
+        }
         await endPresent()
         try await startAnother(from: epoch)
         try await TopicCopy.append(kept, to: name, at: servers)
@@ -118,10 +123,6 @@ final class EmbeddedDrillBroker: DrillBroker {
         }
         throw DrillFailure("the embedded broker does not start: \(try TextFile.read(output))")
     }
-
-    private func asking<R: Sendable>(_ body: (Admin) async throws -> R) async throws -> R {
-        try await Admin.asking(servers, body)
-    }
 }
 
 /// Records of a program that knows nothing of ours.
@@ -129,19 +130,4 @@ let strangers: [RdKafkaRecord] = (0..<60).map { number in
     RdKafkaRecord(
         offset: Int64(number), time: RdKafkaTime(milliseconds: 1_700_000_000_000, isBrokers: false),
         value: Array("order \(number)".utf8))
-}
-
-extension Admin {
-    /// Asks with a handle of its own.
-    static func asking<R: Sendable>(_ servers: String, _ body: (Admin) async throws -> R) async throws -> R {
-        let admin = try Admin(RdKafkaSettings(bootstrapServers: servers))
-        do {
-            let result = try await body(admin)
-            await admin.close()
-            return result
-        } catch {
-            await admin.close()
-            throw error
-        }
-    }
 }

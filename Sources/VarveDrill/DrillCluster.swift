@@ -271,10 +271,10 @@ package final class DrillCluster: Sendable {
         throw DrillFailure("the nodes do not come to one position: \(seen)")
     }
 
-    /// How to end what was left running.
-    var howToStop: String {
-        "kill " + nodes.compactMap(\.processID).map { "\($0)" }.joined(separator: " ") + "; " + broker.howToStop
-            + "; rm -r \(directory)"
+    /// Commands that end what was left running.
+    var howToStop: [String] {
+        let running = nodes.compactMap(\.processID).map { "\($0)" }
+        return (running.isEmpty ? [] : ["kill " + running.joined(separator: " ")]) + broker.howToStop
     }
 
     func end() async {

@@ -62,7 +62,9 @@ final class KafkaDrillBroker: DrillBroker {
         return "the broker started again"
     }
 
-    var howToStop: String { "kill \(broker.processID.map { "\($0)" } ?? ""); rm -r \(broker.directory)" }
+    var howToStop: [String] {
+        (broker.processID.map { ["kill \($0)"] } ?? []) + ["rm -r \(broker.directory)"]
+    }
 
     func end() async { try? await broker.close() }
 

@@ -53,6 +53,7 @@ package final class Narrator: Sendable {
         case .skipped(let reason): show("\(palette.yellow("skipped"))  \(drill.name) on \(place): \(reason)\n")
         case .failed(let reason):
             show("\(palette.red("FAILED"))  \(drill.name) on \(place) after \(seconds): \(reason)\n")
+        case .interrupted: show("\(palette.yellow("interrupted"))  \(drill.name) on \(place) after \(seconds)\n")
         }
     }
 
@@ -68,6 +69,7 @@ package final class Narrator: Sendable {
             case .passed: ("passed", .null)
             case .skipped(let reason): ("skipped", .text(reason))
             case .failed(let reason): ("failed", .text(reason))
+            case .interrupted: ("interrupted", .null)
             }
         let value: Value = [
             "drill": .text(drill.name), "place": .text(place), "verdict": .text(word), "reason": reason,

@@ -18,7 +18,7 @@ package final class Rehearsal: Sendable {
     private struct State {
         var cluster: DrillCluster?
         var names: [String: String] = [:]
-        var undo: [@Sendable () -> Void] = []
+        var undo: [(command: String, body: @Sendable () -> Void)] = []
         var scripts = 0
     }
     private let state = Mutex(State())
@@ -52,12 +52,13 @@ package final class Rehearsal: Sendable {
                 try await drill.rehearse(rehearsal)
                 verdict = .passed
             } catch {
-                verdict = .failed(rehearsal.explained(error))
+                verdict = Task.isCancelled ? .interrupted : .failed(rehearsal.explained(error))
             }
-            await rehearsal.end()
+            // In a task of its own: an interruption ends the drill, not the clearing up behind it.
+            await Task { await rehearsal.end() }.value
             return verdict
         } catch {
-            return .failed("\(error)")
+            return Task.isCancelled ? .interrupted : .failed("\(error)")
         }
     }
 
@@ -109,7 +110,9 @@ package final class Rehearsal: Sendable {
 
     /// Ends it; with `--keep` it stays, as everything does.
     func dismiss(_ broker: any DrillBroker) async {
-        if site.keeps { return narrator.tell(.kept, "to end the other broker: \(broker.howToStop)") }
+        if site.keeps {
+            return narrator.tell(.kept, "to end the other broker: \(broker.howToStop.joined(separator: "; "))")
+        }
         await broker.end()
     }
 
@@ -121,8 +124,24 @@ package final class Rehearsal: Sendable {
 
     func checked(_ text: String) { narrator.tell(.checked, text) }
 
-    /// Done when nodes and broker have ended, the last one first; not if they are kept.
-    func undoAtEnd(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.undo.append(body) } }
+    /// Done when nodes and broker have ended, the last one first; if they are kept, `command` is told instead.
+    func undoAtEnd(_ command: String, _ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.undo.append((command, body)) }
+    }
+
+    /// Runs `body` beside something that goes on meanwhile, and is given up with it.
+    func beside<R: Sendable>(
+        _ work: @escaping @Sendable () async throws -> R,
+        _ body: (_ task: Task<R, any Error>) async throws -> Void
+    ) async throws {
+        let task = Task { try await work() }
+        defer { task.cancel() }
+        try await withTaskCancellationHandler {
+            try await body(task)
+        } onCancel: {
+            task.cancel()
+        }
+    }
 
     /// All that must hold after every drill.
     func check() async throws { narrator.tell(.checked, try await cluster().check()) }
@@ -293,14 +312,15 @@ package final class Rehearsal: Sendable {
     }
 
     private func end() async {
-        let cluster = state.withLock { $0.cluster }
+        let (cluster, undo) = state.withLock { ($0.cluster, $0.undo) }
         if site.keeps {
             narrator.tell(.kept, directory)
-            if let cluster { narrator.tell(.kept, "to end it: \(cluster.howToStop)") }
+            let commands = (cluster?.howToStop ?? []) + undo.reversed().map(\.command) + ["rm -r \(directory)"]
+            narrator.tell(.kept, "to end it: \(commands.joined(separator: "; "))")
             return
         }
         await cluster?.end()
-        for undo in state.withLock({ $0.undo }).reversed() { undo() }
+        for step in undo.reversed() { step.body() }
         ScratchDirectory.remove(directory)
     }
 }

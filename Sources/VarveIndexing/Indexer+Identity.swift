@@ -5,7 +5,7 @@
 /// timer: a topic that was deleted and made anew tells nobody.
 
 internal import Synchronization
-package import VarveCore
+internal import VarveCore
 internal import VarveLog
 internal import VarveModel
 internal import VarveTelemetry

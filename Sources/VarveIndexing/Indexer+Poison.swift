@@ -6,7 +6,7 @@
 
 internal import Synchronization
 package import VarveCore
-package import VarveLog
+internal import VarveLog
 package import VarveModel
 internal import VarveStorage
 internal import VarveTelemetry

@@ -1,9 +1,9 @@
 /// Gathers what the start-up table asks for, and begins the epoch that it decides on.
 
-package import VarveCore
+internal import VarveCore
 internal import VarveLog
 internal import VarveModel
-package import VarveStorage
+internal import VarveStorage
 
 extension Opening {
     /// Asks the table, and looks for each fact it needs.
@@ -100,8 +100,10 @@ extension Opening {
     // MARK: A new epoch without a seal
 
     /// Makes the new epoch's log with its genesis, then its record; or takes over what another node has just made.
-    /// - Returns: what to tell the operator.
-    func begin(_ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]) async throws(VarveError) -> String {
+    /// - Returns: what to tell the operator, and whether nodes had applied more than is kept.
+    func begin(
+        _ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]
+    ) async throws(VarveError) -> (note: String, losesSomething: Bool) {
         guard let parent = epochs.last, let database = try store.readFormat()?.database,
             let parentGenesis = parent.record.log.genesis
         else { throw storageMissing(nil) }
@@ -117,10 +119,9 @@ extension Opening {
         _ = try store.publishEpochRecord(record)
         let seen = try store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes).applied }.max()
         var note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
-        if let seen, seen.epoch == parent.record.epoch, seen > bump.end.position {
-            note += "; nodes had applied up to \(seen)"
-        }
-        return note
+        guard let seen, seen.epoch == parent.record.epoch, seen > bump.end.position else { return (note, false) }
+        note += "; nodes had applied up to \(seen)"
+        return (note, true)
     }
 }
 

@@ -24,6 +24,8 @@ package struct OpenedDatabase: Sendable {
     package let evidence: String
     /// The configuration lags behind the database; for the log and for `status`.
     package let warning: String?
+    /// What an epoch that this start began behind a log that ended with its process could not keep; for `status`.
+    package var loss: String?
     /// Where the tail begins.
     package let next: Offset
     package let settings: Settings
@@ -71,7 +73,7 @@ package struct Opening: Sendable {
                     + "without its log",
                 next: "give the log a durable kind, or say `allowEphemeral: true` in the section log")
         }
-        var begun: String?
+        var begun: (note: String, losesSomething: Bool)?
         // Each round begins or bumps, or goes on in what storage records; another node may have been faster.
         for round in 0..<8 {
             var standing: [BlockStore.StoredEpoch]?
@@ -82,7 +84,10 @@ package struct Opening: Sendable {
                 case .begin: try await firstStart()
                 case .bump(let bump): begun = try await begin(bump, behind: epochs)
                 case .refuse(let error): throw error
-                case .follow(let warning): return try await openRecorded(epochs, warning ?? begun)
+                case .follow(let warning):
+                    var opened = try await openRecorded(epochs, warning ?? begun?.note)
+                    if let begun, begun.losesSomething { opened.loss = begun.note }
+                    return opened
                 }
             } catch {
                 // What was published between two looks does not fit together.

@@ -104,6 +104,7 @@ extension Node {
             status.settings = standing.settings
             if let warning = settingsWarning(standing.settings) { status.warnings.append(warning) }
             status.warnings += epochWarnings(indexer)
+            if let loss = opened.loss { status.warnings.append(loss) }
             status.error = standing.stopped ?? standing.trouble
             status.state =
                 standing.stopped != nil

@@ -1,6 +1,6 @@
 /// The epochs of a storage: how each began and ended, who has crossed into which, which logs may be deleted.
 
-package import VarveCore
+internal import VarveCore
 internal import VarveIndexing
 package import VarveModel
 internal import VarveStorage
@@ -64,6 +64,9 @@ package struct EpochOverview: Sendable {
 
     private static func judge(_ next: EpochRecord, _ isCovered: Bool, _ end: ParentEnd) -> (Bool, String) {
         guard isCovered else { return (false, "no block reaches its end \(end.position) yet") }
+        if next.began == .lost, next.reason == StartUp.byNature {
+            return (true, "it ended with its process, and with it what it held behind \(end.position)")
+        }
         guard next.began == .sealed || next.unindexedLost == 0 else {
             return (false, "what it holds behind \(end.position) can still be salvaged; after that, yes")
         }

@@ -6,7 +6,7 @@
 /// publish that block finds it published. That holds whatever clocks do and however long anybody sleeps, because files are
 /// listed *before* manifests are read; grace and a second look come on top.
 
-package import VarveCore
+internal import VarveCore
 package import VarveModel
 package import VarveStorage
 

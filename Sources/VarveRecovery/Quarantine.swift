@@ -4,7 +4,7 @@
 /// this one, and of the two only one can be there. Nothing of the record but its header is looked at. Nodes may run
 /// meanwhile; only where they hold the log for themselves (a local log) must they be down.
 
-package import VarveCore
+internal import VarveCore
 internal import VarveIndexing
 internal import VarveLog
 package import VarveModel

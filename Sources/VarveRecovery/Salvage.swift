@@ -6,7 +6,7 @@
 package import VarveCore
 internal import VarveIndexing
 internal import VarveLog
-package import VarveModel
+internal import VarveModel
 internal import VarveStorage
 
 package enum Salvage {

@@ -40,7 +40,7 @@ package final class KafkaCluster: Sendable {
 
     /// The broker that leads a topic's partition.
     package func leader(of topic: String) async throws -> KafkaBroker {
-        try await asking { admin in
+        try await Admin.asking(bootstrapServers) { admin in
             while true {
                 let found = try? await admin.topic(topic, withinMilliseconds: 2_000)
                 if let leader = found?.leader, leader > 0 { return self.brokers[Int(leader) - 1] }
@@ -51,24 +51,12 @@ package final class KafkaCluster: Sendable {
 
     /// Waits until a client sees that many.
     package func waitForBrokers(_ count: Int) async throws {
-        try await asking { admin in
+        try await Admin.asking(bootstrapServers) { admin in
             for _ in 0..<600 {
                 if let found = try? await admin.brokers(withinMilliseconds: 1_000), found.count == count { return }
                 try await Task.sleep(for: .milliseconds(50))
             }
             throw KafkaFailure("the cluster has no \(count) brokers")
-        }
-    }
-
-    private func asking<R: Sendable>(_ body: (Admin) async throws -> R) async throws -> R {
-        let admin = try Admin(RdKafkaSettings(bootstrapServers: bootstrapServers))
-        do {
-            let result = try await body(admin)
-            await admin.close()
-            return result
-        } catch {
-            await admin.close()
-            throw error
         }
     }
 }

@@ -43,7 +43,9 @@ package struct QueryAnswer: Sendable {
 }
 
 extension QueryAnswer {
+    /// Throws what the answer broke off with, too.
     package init(json: Value) throws(VarveError) {
+        if let error = json["error"] { throw try Problem(json: error).error }
         var fields = try WireFields(json, .answer)
         columns = []
         for var column in try fields.objects("columns") {

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 import VarveClient
+import VarveHarness
 import VarveModel
 import VarveWire
 
@@ -188,18 +189,4 @@ func settled(_ nodes: [NodeProcess]) async throws -> [StatusAnswer] {
 }
 
 /// A port nobody listens on now.
-func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            bind(descriptor, address, size) == 0 && getsockname(descriptor, address, &size) == 0
-        }
-    }
-    guard bound else { throw NodeFailure("no free port") }
-    return Int(UInt16(bigEndian: address.sin_port))
-}
+func freePort() throws -> Int { try freePorts(1)[0] }

@@ -32,6 +32,19 @@ import VarveWire
         }
     }
 
+    /// Three nodes that serve, and a client of the first one.
+    private static func withNodes(
+        _ body: (_ directory: String, _ nodes: [NodeProcess], _ client: Client) async throws -> Void
+    ) async throws {
+        let broker = try EmbeddedBroker()
+        defer { broker.close() }
+        try await withScratch { directory in
+            let nodes = try nodes(in: directory, broker)
+            for node in nodes { try await node.startAndWait() }
+            try await body(directory, nodes, try Client(ClientOptions(urls: [nodes[0].url], patience: .zero)))
+        }
+    }
+
     /// Starts a node again whenever it ends, until it says that it stands before a poison record. Returns how often.
     private static func superviseUntilPoison(_ node: NodeProcess) async throws -> Int {
         let client = try Client(ClientOptions(urls: [node.url], patience: .zero))
@@ -59,12 +72,7 @@ import VarveWire
 
     @Test(.enabled(if: program != nil, "there is no debug build of varve"))
     func aPoisonRecordIsFoundQuarantinedAndSkippedByAllNodesAlike() async throws {
-        let broker = try EmbeddedBroker()
-        defer { broker.close() }
-        try await withScratch { directory in
-            let nodes = try Self.nodes(in: directory, broker)
-            for node in nodes { try await node.startAndWait() }
-            let client = try Client(ClientOptions(urls: [nodes[0].url], patience: .zero))
+        try await Self.withNodes { directory, nodes, client in
             try await put("a", client)
             _ = try await client.flush()
             try await put("b", client)
@@ -163,12 +171,7 @@ import VarveWire
     /// The same record, but one node can apply it: the others take its block.
     @Test(.enabled(if: program != nil, "there is no debug build of varve"))
     func whatOneNodeCanApplyTheOthersTakeFromItsBlock() async throws {
-        let broker = try EmbeddedBroker()
-        defer { broker.close() }
-        try await withScratch { directory in
-            let nodes = try Self.nodes(in: directory, broker)
-            for node in nodes { try await node.startAndWait() }
-            let client = try Client(ClientOptions(urls: [nodes[0].url], patience: .zero))
+        try await Self.withNodes { directory, nodes, client in
             try await put("a", client)
             for node in nodes[1...] { node.stop() }
             await #expect(throws: (any Error).self) { try await put("c", client, as: Self.poison) }

@@ -112,6 +112,37 @@ import VarveModel
         }
     }
 
+    /// Rows that come until one of them overflows.
+    private func breaking(at row: Int) -> String {
+        #"{"sql":"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) "#
+            + #"SELECT CASE WHEN i = \#(row) THEN abs(-9223372036854775807 - 1) ELSE i END AS i, "#
+            + #"'a text that makes a hundred bytes of this row, or about as many as that, whoever counts them' AS t FROM n"}"#
+    }
+
+    @Test func anAnswerThatBreaksBeforeAMebibyteIsAnErrorAndNothingElse() async throws {
+        try await serving { served in
+            for accept in ["application/json", "application/x-ndjson"] {
+                let answer = try await served.post("/v1/query", breaking(at: 5_000), headers: [("Accept", accept)])
+                #expect(answer.status == 400)
+                #expect(answer.code == "SQL_ERROR", "\(answer.text.prefix(200))")
+            }
+        }
+    }
+
+    @Test func aLongerAnswerThatBreaksEndsWithTheError() async throws {
+        try await serving { served in
+            let json = try await served.post("/v1/query", breaking(at: 40_000))
+            #expect(json.status == 200)
+            #expect((json.json["rows"]?.asArray?.count ?? 0) > 10_000)
+            #expect(json.json["error"]?["code"] == "SQL_ERROR", "\(json.text.suffix(300))")
+            #expect(json.json["position"] == nil)
+            let lines = try await served.post(
+                "/v1/query", breaking(at: 40_000), headers: [("Accept", "application/x-ndjson")])
+            #expect(lines.status == 200)
+            #expect(lines.lines.last?["error"]?["code"] == "SQL_ERROR")
+        }
+    }
+
     @Test func aLongAnswerIsStreamed() async throws {
         try await serving { served in
             let docs = (0..<5000).map { #"{"_id":\#($0),"t":"row \#($0)"}"# }.joined(separator: ",")

@@ -148,6 +148,17 @@ private let put = try? Transaction.put(into: "users", ["_id": "ada", "name": "Ad
         }
     }
 
+    @Test func anAnswerThatBrokeOffIsItsError() async throws {
+        let error = Problem(VarveError(.queryTimeout, "too long")).json
+        let answer: Value = ["columns": [["name": "n", "type": "integer"]], "rows": [[1]], "error": error]
+        try await withStubs([{ _, _ in .json(200, answer) }]) { stubs in
+            let thrown = await #expect(throws: VarveError.self) {
+                try await client([stubs[0].url]).query(QueryRequest("SELECT 1"))
+            }
+            #expect(thrown?.code == .queryTimeout)
+        }
+    }
+
     @Test func rowsAreHandedOnAndALateErrorIsThrown() async throws {
         let late = Problem(VarveError(.queryTimeout, "too long")).lastLine.json
         try await withStubs([{ _, _ in Response(status: 200, body: Array("{\"n\":1}\n{\"n\":2}\n\(late)\n".utf8)) }]) {

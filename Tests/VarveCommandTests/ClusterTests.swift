@@ -62,7 +62,9 @@ import VarveTerminal
                 try #require(try await line("ready: 2 nodes", in: second, of: again) != nil, "\(contents(second))")
                 let url = "http://127.0.0.1:\(port + 1)"
                 #expect(try await varve("get", "users", "ada", "--url", url).output == "{\"_id\":\"ada\"}\n")
-                #expect(try await varve("status", "--json", "--url", url).output.contains("varve-log-e1"))
+                let status = try await varve("status", "--json", "--url", url).output
+                #expect(status.contains("varve-log-e1"))
+                #expect(!status.contains("nodes had applied up to"), "nothing is lost by an orderly end: \(status)")
             } catch {
                 await again.end(within: .seconds(20))
                 throw error
@@ -79,9 +81,34 @@ import VarveTerminal
             let cluster = try start(
                 ["cluster", "--nodes", "1", "--dir", nodes, "--base-port", "\(port)"], output: output)
             try #require(try await line("ready: 1 node;", in: output, of: cluster) != nil, "\(contents(output))")
+            let url = "http://127.0.0.1:\(port)"
+            let put = { (id: String) in #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)"}]}}]}"# }
+            #expect(try await varve("tx", "-", "--url", url, input: put("ada")).code == 0)
+            #expect(try await varve("blocks", "flush", "--url", url).code == 0)
+            #expect(try await varve("tx", "-", "--url", url, input: put("bob")).code == 0)
             cluster.send(SIGKILL)
             _ = await cluster.wait()
             while try isRunning("\(nodes)/node-1.pid") { try await Task.sleep(for: .milliseconds(20)) }
+
+            // Its log is gone with it: what no block had is lost, and every later look says so.
+            let second = "\(directory)/output-2"
+            let again = try start(
+                ["cluster", "--nodes", "1", "--dir", nodes, "--base-port", "\(port)"], output: second)
+            do {
+                try #require(try await line("ready: 1 node;", in: second, of: again) != nil, "\(contents(second))")
+                #expect(try await varve("get", "users", "ada", "--url", url).output == "{\"_id\":\"ada\"}\n")
+                #expect(try await varve("get", "users", "bob", "--url", url).code == 1)
+                let status = try await varve("status", "--json", "--url", url).output
+                #expect(status.contains("epoch 1 begins behind 0-3"), "\(status)")
+                #expect(status.contains("nodes had applied up to 0-4"), "\(status)")
+                let epochs = try await varve("epoch", "status", "--config", "\(nodes)/node-1.yaml").output
+                #expect(epochs.contains("yes: it ended with its process"), "\(epochs)")
+            } catch {
+                await again.end(within: .seconds(20))
+                throw error
+            }
+            again.send(SIGTERM)
+            #expect(await again.wait() == .code(0))
         }
     }
 

@@ -90,7 +90,7 @@ import VarveStorage
                 }
                 return await group.reduce(into: []) { $0.append($1) }
             }
-            let won = try answers.filter { if case .success = $0.1 { true } else { false } }.map(\.0)
+            let won = answers.filter { if case .success = $0.1 { true } else { false } }.map(\.0)
             #expect(won.count == 1)
             for case (let cluster, .failure(let error)) in answers {
                 let error = try #require(error as? VarveError)

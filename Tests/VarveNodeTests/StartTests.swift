@@ -84,12 +84,14 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         }
     }
 
-    func refusal(_ configuration: Configuration) async -> ErrorCode? {
+    func refusal(_ configuration: Configuration) async -> ErrorCode? { await refused(configuration)?.code }
+
+    func refused(_ configuration: Configuration) async -> VarveError? {
         do {
             try await withNode(configuration) { _ in }
             return nil
         } catch {
-            return (error as? VarveError)?.code
+            return error as? VarveError
         }
     }
 
@@ -245,6 +247,34 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
             }
             try removeTree("\(path)/log")
             #expect(await refusal(configuration(path, epoch: 1)) == .logMissing)
+        }
+    }
+
+    /// What stands in the place of the next epoch's log belongs to somebody.
+    @Test func theNextEpochIsRefusedWhereAnotherDatabasesLogStands() async throws {
+        try await withScratch { path in
+            try await withNode(configuration(path)) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            let other = "\(path)/other"
+            try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
+            try await withNode(configuration(other)) { _ in }
+            try await withNode(configuration(other, epoch: 1)) {
+                try await $0.submit(.put(into: "t", ["_id": "theirs"]))
+            }
+            try copyTree("\(other)/log/e0001", "\(path)/log/e0001")
+            let theirs = try FileManager.default.contentsOfDirectory(atPath: "\(path)/log/e0001").sorted()
+            let error = await refused(configuration(path, epoch: 1))
+            #expect(error?.code == .epochAhead)
+            #expect(error?.message.contains("not this database's") == true, "\(String(describing: error))")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(path)/log/e0001").sorted() == theirs)
+            // The nearest healthy state: nothing stands there.
+            try removeTree("\(path)/log/e0001")
+            try await withNode(configuration(path, epoch: 1)) { (node: Node) async throws in
+                #expect(node.status().epoch == Epoch(1))
+                #expect(try await node.document("t", "a") == [:])
+            }
         }
     }
 

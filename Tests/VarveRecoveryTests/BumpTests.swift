@@ -234,6 +234,66 @@ extension Node {
         }
     }
 
+    /// What stood in a gap was acknowledged, and nobody knows what it was: no way goes on without somebody's word.
+    @Test func whatStandsBehindAGapIsSalvagedOnceTheGapIsAccepted() async throws {
+        try await Scene.with { scene in
+            // A segment for each batch, so that some can go.
+            let node = try await Node.start(
+                scene.configuration(), log: LocalLogProvider(path: scene.log, segmentBytes: 1))
+            try await node.submit(.put(into: "t", ["_id": "a"]))
+            _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            for name in ["b", "c", "d"] { try await node.submit(.put(into: "t", ["_id": .text(name)])) }
+            await node.stop()
+            let whole = try await scene.plan()
+            #expect(whole.submissions.count == 3 && whole.refusal(.salvage, acceptedLoss: nil) == nil)
+            let first = try #require(whole.submissions.first?.position.offset.value)
+            let directory = "\(scene.log)/e0000"
+            for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name.hasSuffix(".log") {
+                guard let base = Int64(name.dropLast(4), radix: 16), base <= first else { continue }
+                try FileManager.default.removeItem(atPath: "\(directory)/\(name)")
+            }
+            let plan = try await scene.plan()
+            guard case .broken(_, let reason) = plan.rest else {
+                Issue.record("the log is not broken: \(plan.rest)")
+                return
+            }
+            #expect(reason.code == .logGap)
+            #expect(plan.submissions.count == 2)
+            let refusal = try #require(plan.refusal(.salvage, acceptedLoss: nil))
+            #expect(refusal.code == .planStale)
+            #expect(refusal.message.contains("what stood in the gap behind \(plan.safe.position)"))
+            #expect(refusal.next == "varve epoch bump --salvage --accept-loss \(plan.digest) --config node.yaml")
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            #expect(try await scene.refusal(.splice, accepting: plan.digest) == .planStale)
+            let result = try await scene.bump(.salvage, accepting: plan.digest)
+            #expect(result.salvaged == 2)
+            #expect(result.record.unindexedLost == nil, "nobody can count it")
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "b") == nil)
+                for name in ["a", "c", "d"] { #expect(try await node.document("t", name) != nil) }
+            }
+        }
+    }
+
+    /// Nodes that say nothing of themselves in storage, and still write.
+    @Test func aLogThatGrowsMeanwhileIsInUse() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let still = try scene.cold()
+            let growing = try ColdDatabase(
+                still.store, LogPlaces(GrowingLogProvider(LocalLogProvider(path: scene.log))))
+            do {
+                _ = try await EpochSurvey(growing).plan()
+                Issue.record("a plan over a log that somebody writes to")
+            } catch let error as VarveError {
+                #expect(error.code == .planStale)
+                #expect(error.message.contains("grows"))
+            }
+            #expect(try scene.cold().epochs.count == 1)
+            #expect(try await EpochSurvey(still).plan().submissions.count == 2)
+        }
+    }
+
     @Test func aLogThatANodeHoldsIsNotLost() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
@@ -356,24 +416,63 @@ extension Node {
         }
     }
 
-    @Test func aMissingOrAlteredEpochRecordBreaksTheChain() async throws {
+    @Test(arguments: [0, 1], [true, false])
+    func aMissingOrAlteredEpochRecordBreaksTheChain(_ number: Int, isMissing: Bool) async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
-            _ = try await scene.bump(.salvage)
-            let name = "\(scene.path)/storage/epochs/e0000.cbor"
-            let bytes = try Data(contentsOf: URL(fileURLWithPath: name))
-            try FileManager.default.removeItem(atPath: name)
-            #expect(throws: VarveError.self) { try scene.cold() }
+            for epoch in 1...2 {
+                _ = try await scene.bump(.salvage)
+                try await scene.withNode { (node: Node) async throws in
+                    try await node.submit(.put(into: "t", ["_id": .integer(Int64(epoch))]))
+                    _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                }
+            }
+            #expect(try scene.cold().epochs.count == 3)
+            let name = URL(fileURLWithPath: "\(scene.path)/storage/epochs/e000\(number).cbor")
+            let bytes = try Data(contentsOf: name)
             var record = try EpochRecord.decode(Bytes(Array(bytes)))
             record.reason = "altered"
-            try Data(record.encoded().withUnsafeBytes { Array($0) }).write(to: URL(fileURLWithPath: name))
+            try FileManager.default.removeItem(at: name)
+            if !isMissing { try Data(record.encoded().withUnsafeBytes { Array($0) }).write(to: name) }
+            let before = try FileManager.default.subpathsOfDirectory(atPath: scene.path).filter {
+                !$0.contains("/nodes/") && !$0.contains("/tmp")
+            }
+            #expect(throws: VarveError.self) { try scene.cold() }
             do {
                 try await scene.withNode { _ in }
                 Issue.record("started on a broken chain")
             } catch let error as VarveError {
                 #expect(error.code == .chainBroken)
             }
+            let after = try FileManager.default.subpathsOfDirectory(atPath: scene.path).filter {
+                !$0.contains("/nodes/") && !$0.contains("/tmp")
+            }
+            #expect(after.sorted() == before.sorted(), "nothing is changed")
+            try bytes.write(to: name)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "b") != nil)
+            }
         }
+    }
+}
+
+/// A log whose end is further on at each look.
+private struct GrowingLogProvider: LogProvider {
+    private let base: any LogProvider
+
+    init(_ base: any LogProvider) { self.base = base }
+
+    var isEphemeral: Bool { base.isEphemeral }
+    var impliesEphemeral: Bool { base.impliesEphemeral }
+    var warnings: [String] { base.warnings }
+    func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { try await base.reference(epoch) }
+    func named(_ name: String) -> any LogProvider { base.named(name) }
+    func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence { try await base.probe(epoch) }
+    func create(_ epoch: Epoch) async throws(VarveError) { try await base.create(epoch) }
+    func open(_ epoch: Epoch) async throws(VarveError) -> any Log {
+        let log = try await base.open(epoch)
+        _ = await log.append([Bytes([1, 2, 3])])
+        return log
     }
 }
 

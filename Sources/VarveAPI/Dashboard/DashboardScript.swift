@@ -287,6 +287,8 @@ let dashboardScript = #"""
       history.replaceState(null, '', '#sql=' + encodeURIComponent(sql));
       try {
         const answer = await ask('/v1/query', { sql });
+        // Broken off behind its first rows.
+        if (answer.error) throw Object.assign(new Error(answer.error.detail), { problem: answer.error });
         const head = el('tr');
         head.append(...answer.columns.map((c, i) => el('th', c.name, answer.rows.length
           && typeof answer.rows[0][i] === 'number' ? 'num' : '')));

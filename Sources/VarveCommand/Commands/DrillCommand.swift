@@ -61,6 +61,9 @@ struct DrillCommand {
         guard !names.isEmpty else {
             throw Failure("Error: name a drill, or all; next: varve drill list", .usage)
         }
+        guard !names.contains("all") else {
+            throw Failure("Error: all stands alone, it is every drill; next: varve drill run all", .usage)
+        }
         return try names.map { name in
             guard let drill = Drill.named(name) else {
                 throw Failure("Error: there is no drill \(name); next: varve drill list", .usage)

@@ -161,13 +161,13 @@ struct EpochCommand {
             try surroundings.output.json(answer.json)
         } else if let seal = answer.seal {
             try surroundings.output.line(
-                "epoch \(answer.epoch) goes on in \(answer.logKind) \(answer.topic ?? ""); the one before ended at \(seal)"
+                "epoch \(answer.epoch) goes on in \(answer.place); the one before ended at \(seal)"
             )
             try surroundings.output.line(
                 "the old log may be deleted when this says so: varve epoch status --config node.yaml")
         } else {
             try surroundings.output.line(
-                "epoch \(answer.epoch) could go on in \(answer.logKind) \(answer.topic ?? ""); nothing was changed")
+                "epoch \(answer.epoch) could go on in \(answer.place); nothing was changed")
         }
         return .success
     }
@@ -233,6 +233,11 @@ extension EpochOverview.Entry {
     }
 }
 
+extension MigrateAnswer {
+    /// A local log has no topic: its directory is named by the epoch.
+    fileprivate var place: String { topic.map { "\(logKind) \($0)" } ?? "a \(logKind) log" }
+}
+
 extension EpochPlan.Submission {
     fileprivate var json: Value {
         [
@@ -284,6 +289,14 @@ extension EpochPlan {
         }
     }
 
+    /// What may have been acknowledged and cannot be counted.
+    private var unknown: String {
+        var parts: [String] = []
+        if case .broken = rest { parts.append("what stood in the gap behind \(safe.position)") }
+        if !isCertain { parts.append("what was acknowledged behind \(seen), in the seconds before the nodes ended") }
+        return parts.isEmpty ? "nothing: every node said where it stopped" : parts.joined(separator: "; ")
+    }
+
     fileprivate func lines(_ path: String) -> [String] {
         var lines = [
             "epoch \(epoch), \(log.place)",
@@ -313,11 +326,7 @@ extension EpochPlan {
         } else {
             lines.append("known lost   nothing")
         }
-        lines.append(
-            "unknown      "
-                + (isCertain
-                    ? "nothing: every node said where it stopped"
-                    : "what was acknowledged behind \(seen), in the seconds before the nodes ended"))
+        lines.append("unknown      " + unknown)
         let alive = peers.filter(\.isAlive).map(\.node)
         if !alive.isEmpty { lines.append("alive        \(alive.joined(separator: " "))") }
         lines.append("digest       \(digest)")
@@ -325,7 +334,7 @@ extension EpochPlan {
         guard alive.isEmpty else { return lines + ["next: stop all nodes, then varve epoch plan --config \(path)"] }
         lines.append("next, best first:")
         // What nothing holds any more is lost by every way.
-        let accepting = gone == nil ? "" : " --accept-loss \(digest)"
+        let accepting = losesSomething(by: .salvage) ? " --accept-loss \(digest)" : ""
         if case .whole = rest {
             lines.append(
                 "  varve epoch bump --splice\(accepting) --config \(path)     keeps the old log and reads its rest in place"

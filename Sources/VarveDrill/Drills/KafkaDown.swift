@@ -9,15 +9,16 @@ extension Drill {
         drill.built("10 documents")
         drill.broken(try await cluster.broker.goDown())
         // One client asks on through all of it, with one id: its write happens once.
-        let waiting = Task { try await cluster.writePatiently() }
-        try await drill.follow(
-            hands: [
-                "wait until a write goes through": {
-                    try await waiting.value
-                    return "the client that had waited through all of it has its answer"
-                },
-                "bring the broker back": { try await cluster.broker.comeBack() },
-            ])
+        try await drill.beside({ try await cluster.writePatiently() }) { waiting in
+            try await drill.follow(
+                hands: [
+                    "wait until a write goes through": {
+                        try await waiting.value
+                        return "the client that had waited through all of it has its answer"
+                    },
+                    "bring the broker back": { try await cluster.broker.comeBack() },
+                ])
+        }
         try await drill.check()
     }
 }

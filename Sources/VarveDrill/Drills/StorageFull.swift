@@ -8,7 +8,7 @@ extension Drill {
         let cluster = try await drill.build { cluster in
             try SmallDisk.mount(at: cluster.storage, megabytes: 8)
             let path = cluster.storage
-            drill.undoAtEnd { SmallDisk.unmount(path) }
+            drill.undoAtEnd("umount \(path)") { SmallDisk.unmount(path) }
         }
         try await cluster.write(20)
         try await cluster.flush()
@@ -21,9 +21,9 @@ extension Drill {
             hands: [
                 "wait until a block is due": {
                     // The flush that would wait for the block is not waited for.
-                    let flush = Task { try? await cluster.flush() }
-                    try await cluster.wait("a node is degraded") { $0.state == .degraded }
-                    flush.cancel()
+                    try await drill.beside({ try await cluster.flush() }) { _ in
+                        try await cluster.wait("a node is degraded") { $0.state == .degraded }
+                    }
                     return "a block is cut, and finds no room"
                 },
                 "wait until it has healed": {
