@@ -182,11 +182,13 @@ package struct EpochPlan: Sendable, Equatable {
 
     /// Whether somebody has to accept what a way gives up: the rest of the log, records that nothing holds any more, or
     /// what stood in a gap, of which nobody knows what it was.
-    package func losesSomething(by way: Way) -> Bool { way == .drop || gone != nil || gap != nil }
+    package func losesSomething(by way: Way) -> Bool { way == .drop || gone != nil || hole != nil }
 
-    /// Why a piece of the log before what is left of it cannot be read; nil when none is missing.
-    private var gap: VarveError? {
-        if case .broken(_, let reason) = rest { reason } else { nil }
+    /// What is missing in the middle of what is left of the log, in words; nil when nothing is.
+    package var hole: String? {
+        guard case .broken(_, let reason) = rest else { return nil }
+        return reason.code == .logCorrupt
+            ? "what a damaged record held" : "what stood in the gap behind \(safe.position)"
     }
 
     /// What a way loses, in words.
@@ -194,9 +196,7 @@ package struct EpochPlan: Sendable, Equatable {
         let lost = lost(by: way)
         var parts = [way == .drop ? "\(lost.submissions.count) transactions that can be read" : nil].compactMap { $0 }
         if lost.records > 0 { parts.append("up to \(lost.records) records that nothing holds") }
-        if let gap {
-            parts.append("what stood in the gap behind \(safe.position) (\(gap.code)), and nobody knows what")
-        }
+        if let hole { parts.append("\(hole), and nobody knows what that was") }
         return parts.joined(separator: " and ")
     }
 

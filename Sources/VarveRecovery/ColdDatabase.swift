@@ -58,7 +58,8 @@ struct Replay {
     var piece = EpochPlan.Piece()
     /// Ids that a record came to a decision on, its own or an earlier one's; the others' records were void.
     var answered: Set<SubmissionID> = []
-    var damage: (Offset, String)?
+    /// A record that cannot be read; nothing behind it was.
+    var damage: VarveError?
 
     /// False when nothing behind the batch may be read: a seal, damage, a record of a later version.
     mutating func apply(_ entries: ArraySlice<LogEntry>) throws(VarveError) -> Bool {
@@ -71,7 +72,10 @@ struct Replay {
                 guard decision.position > before ?? .zero else { continue }
                 piece.submissions.append(
                     EpochPlan.Submission(id: decision.id, position: decision.position, outcome: decision.outcome))
-            case .damaged(let offset, let reason): damage = (offset, reason)
+            case .damaged(let offset, let reason):
+                damage = VarveError(
+                    .logCorrupt, "the record at \(Position(machine.epoch, offset)) is damaged: \(reason)",
+                    next: "see docs/runbooks/log-corrupt.md")
             case .stopped(let error): throw error
             default: break
             }
@@ -80,4 +84,7 @@ struct Replay {
         piece.last = machine.applied
         return machine.ending == nil && damage == nil
     }
+
+    /// For whoever goes on from the log's end: it was reached.
+    func requireWhole() throws(VarveError) { if let damage { throw damage } }
 }

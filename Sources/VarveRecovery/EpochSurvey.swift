@@ -76,7 +76,7 @@ package struct EpochSurvey: Sendable {
         } catch {
             guard error.code == .logGap else { throw error }
             // The log is ours by its tag; its records are no continuation, but each is a whole submission.
-            return .broken(try await raw(log), error)
+            return .broken(try await raw(log, from: .zero), error)
         }
         let loaded = try cold.loading.load(settings: Settings(), genesis: proved.genesis)
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
@@ -87,16 +87,26 @@ package struct EpochSurvey: Sendable {
         if let ending = replay.machine.ending, let seal = ending.seal {
             return .sealed(at: ending.end.position, seal)
         }
+        if let damage = replay.damage {
+            // Each record behind it is a whole submission, what came of it nobody can say any more.
+            let behind = try await raw(log, from: replay.machine.applied?.offset.next ?? proved.next)
+            var piece = replay.piece
+            piece.records += behind.records
+            piece.submissions += behind.submissions
+            piece.last = behind.last ?? piece.last
+            return .broken(piece, damage)
+        }
         // Before the genesis was applied the machine stands at the parent's end: nothing of the epoch is kept.
         return .whole(
             replay.piece, end: replay.machine.applied == nil ? loaded.machine.endHere : replay.machine.endHere)
     }
 
-    private func raw(_ log: any Log) async throws(VarveError) -> EpochPlan.Piece {
+    private func raw(_ log: any Log, from start: Offset) async throws(VarveError) -> EpochPlan.Piece {
         var piece = EpochPlan.Piece()
         let range = try await log.range()
         let tag = LogTag(database: cold.database, genesis: cold.current.log.genesis ?? .zero)
-        try await log.forEachBatch(from: range.lowerBound, to: range.upperBound) { (entries) throws(VarveError) in
+        let from = max(start, range.lowerBound)
+        try await log.forEachBatch(from: from, to: range.upperBound) { (entries) throws(VarveError) in
             for entry in entries {
                 guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { continue }
                 let position = Position(cold.current.epoch, entry.offset)

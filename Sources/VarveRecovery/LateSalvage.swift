@@ -111,6 +111,7 @@ package struct LateSalvage: Sendable {
         try await log.forEachBatch(from: proof.next, to: try await log.range().upperBound) {
             (entries) throws(VarveError) in try replay.apply(entries)
         }
+        try replay.requireWhole()
         return replay
     }
 

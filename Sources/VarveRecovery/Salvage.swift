@@ -146,6 +146,7 @@ package enum Salvage {
         try await target.forEachBatch(from: start, to: end) { (entries) throws(VarveError) in
             try copy.apply(entries)
         }
+        try copy.requireWhole()
         replay = copy
         return end
     }

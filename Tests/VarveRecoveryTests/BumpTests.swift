@@ -61,6 +61,20 @@ struct Scene {
         }
     }
 
+    /// A record of ours whose bytes changed on some disk, and perhaps one behind it that is whole.
+    func appendDamagedRecord(andCancel id: SubmissionID? = nil) async throws {
+        let cold = try cold()
+        let log = try #require(try await cold.open(cold.current))
+        let tag = LogTag(database: cold.database, genesis: try #require(cold.current.log.genesis))
+        func record(_ type: RecordType, _ id: Bytes16) -> Bytes {
+            Record(header: RecordHeader(type: type, logTag: tag, id: id), payload: Bytes()).encoded()
+        }
+        var damaged = record(.transaction, .zero).withUnsafeBytes { Array($0) }
+        damaged[damaged.count - 1] ^= 1
+        _ = await log.append([Bytes(damaged)] + (id.map { [record(.cancel, $0)] } ?? []))
+        await log.close()
+    }
+
     /// A block with `a`, and `b` and `c` in the log only; c's id.
     func fill() async throws -> SubmissionID {
         var id: SubmissionID?
@@ -271,6 +285,62 @@ extension Node {
             try await scene.withNode { (node: Node) async throws in
                 #expect(try await node.document("t", "b") == nil)
                 for name in ["a", "c", "d"] { #expect(try await node.document("t", name) != nil) }
+            }
+        }
+    }
+
+    /// As a disk leaves it that flips bits under a log without checksums of its own: a record of ours, and no transaction.
+    @Test func behindADamagedRecordTheRestIsSalvagedAndNoEpochBeginsByItself() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            try await scene.appendDamagedRecord(andCancel: SubmissionID(high: 7, low: 7))
+            let plan = try await scene.plan()
+            guard case .broken(_, let reason) = plan.rest else {
+                Issue.record("a damaged log passes for whole: \(plan.rest)")
+                return
+            }
+            #expect(reason.code == .logCorrupt)
+            #expect(plan.submissions.count == 3)
+            #expect(plan.submissions.last?.outcome == nil)
+            #expect(try await scene.refusal(.splice, accepting: plan.digest) == .planStale)
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            // A node that is told to begin the next epoch finds no proof either, though nothing readable is missing.
+            do {
+                try await scene.withNode(epoch: 1) { _ in }
+                Issue.record("began an epoch behind a damaged record")
+            } catch let error as VarveError {
+                #expect(error.code == .epochAhead)
+            }
+            let result = try await scene.bump(.salvage, accepting: plan.digest)
+            #expect(result.salvaged == 3)
+            #expect(result.record.unindexedLost == nil)
+            try await scene.withNode { (node: Node) async throws in
+                for (id, n) in [("a", 1), ("b", 2), ("c", 3)] {
+                    #expect(try await node.document("t", id) == ["n": .integer(Int64(n))])
+                }
+            }
+        }
+    }
+
+    /// All that no block has is a record that cannot be read: that is no proof that nothing was lost.
+    @Test func aDamagedRecordAloneIsNoProofForABumpByConfiguration() async throws {
+        try await Scene.with { scene in
+            try await scene.withNode { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            try await scene.appendDamagedRecord()
+            // Nor is the word of a node that was stopped in order, before that record came.
+            try scene.cold().store.objects.remove(
+                BlockStore.heartbeatName(
+                    try #require(
+                        try scene.cold().store.heartbeats().first?.node)))
+            do {
+                try await scene.withNode(epoch: 1) { _ in }
+                Issue.record("began an epoch behind a damaged record")
+            } catch let error as VarveError {
+                #expect(error.code == .epochAhead)
+                #expect(error.message.contains("LOG_CORRUPT"), "\(error)")
             }
         }
     }

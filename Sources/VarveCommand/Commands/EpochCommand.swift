@@ -291,8 +291,7 @@ extension EpochPlan {
 
     /// What may have been acknowledged and cannot be counted.
     private var unknown: String {
-        var parts: [String] = []
-        if case .broken = rest { parts.append("what stood in the gap behind \(safe.position)") }
+        var parts = [hole].compactMap { $0 }
         if !isCertain { parts.append("what was acknowledged behind \(seen), in the seconds before the nodes ended") }
         return parts.isEmpty ? "nothing: every node said where it stopped" : parts.joined(separator: "; ")
     }
