@@ -117,11 +117,14 @@ extension Opening {
             reason: bump.reason)
         // Another record there is a decision that was faster: what it says is read in the next round.
         _ = try store.publishEpochRecord(record)
-        let seen = try store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes).applied }.max()
-        var note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
-        guard let seen, seen.epoch == parent.record.epoch, seen > bump.end.position else { return (note, false) }
-        note += "; nodes had applied up to \(seen)"
-        return (note, true)
+        let note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
+        // What is proved needs no second word; a log that ended with its process took along what had effects behind the end.
+        let lost = try store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes) }.filter { heartbeat in
+            heartbeat.epoch == parent.record.epoch && heartbeat.effectChain != bump.end.effectChain
+                && heartbeat.applied.map { $0 > bump.end.position } ?? false
+        }.compactMap(\.applied).max()
+        guard bump.reason == StartUp.byNature, let lost else { return (note, false) }
+        return (note + "; nodes had applied up to \(lost)", true)
     }
 }
 

@@ -197,6 +197,16 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         return Configuration(log: .local(log), storage: .local(path: "\(path)/storage"))
     }
 
+    @Test func aLaterEpochOverAnEmptyStorageIsRefused() async throws {
+        try await withScratch { path in
+            #expect(await refusal(configuration(path, epoch: 1)) == .epochAhead)
+            #expect(FileManager.default.fileExists(atPath: "\(path)/log") == false)
+            try await withNode(configuration(path, epoch: 0)) { (node: Node) async throws in
+                #expect(node.status().epoch == .first)
+            }
+        }
+    }
+
     @Test func anEpochFarBesideTheRecordedOneIsRefused() async throws {
         try await withScratch { path in
             try await withNode(configuration(path)) { try await $0.submit(.put(into: "t", ["_id": "a"])) }
@@ -247,6 +257,30 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
             }
             try removeTree("\(path)/log")
             #expect(await refusal(configuration(path, epoch: 1)) == .logMissing)
+        }
+    }
+
+    /// The old log is gone, but each of its nodes said at its orderly end that blocks hold all it had applied.
+    @Test(arguments: [true, false]) func theWordOfNodesThatWereStoppedIsProof(isAllInBlocks: Bool) async throws {
+        try await withScratch { path in
+            var first = configuration(path)
+            first.node = NodeConfiguration(id: "first")
+            var second = configuration(path, epoch: 1)
+            second.node = NodeConfiguration(id: "second")
+            try await withNode(first) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                if !isAllInBlocks { try await node.submit(.put(into: "t", ["_id": "b"])) }
+            }
+            try removeTree("\(path)/log")
+            guard isAllInBlocks else {
+                #expect(await refusal(second) == .logMissing)
+                return
+            }
+            try await withNode(second) { (node: Node) async throws in
+                #expect(node.status().epoch == Epoch(1))
+                #expect(try await node.document("t", "a") == [:])
+            }
         }
     }
 
