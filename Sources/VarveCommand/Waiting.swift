@@ -17,6 +17,7 @@ final class Waiting: Sendable {
     private let say: (@Sendable (String) -> Void)?
 
     static let silence = Duration.seconds(2)
+    private let silence: Duration
 
     convenience init(_ surroundings: Surroundings) {
         let errors = surroundings.errors
@@ -29,7 +30,9 @@ final class Waiting: Sendable {
     }
 
     /// `say` shows a line; nil shows nothing.
-    init(say: (@Sendable (String) -> Void)?) { self.say = say }
+    init(silence: Duration = Waiting.silence, say: (@Sendable (String) -> Void)?) {
+        (self.silence, self.say) = (silence, say)
+    }
 
     /// Why it takes longer: told once, when two seconds have gone by.
     func because(_ reason: VarveError) {
@@ -64,7 +67,7 @@ final class Waiting: Sendable {
 
     private func tellIfLate() {
         let line = state.withLock { state -> String? in
-            guard let since = state.since, !state.wasTold, ContinuousClock.now - since >= Self.silence else {
+            guard let since = state.since, !state.wasTold, ContinuousClock.now - since >= silence else {
                 return nil
             }
             state.wasTold = true

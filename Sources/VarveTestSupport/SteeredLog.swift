@@ -19,6 +19,8 @@ package final class SteeredLogProvider: LogProvider {
     private struct State {
         var views: [Epoch: View] = [:]
         var areAppendsHeld = false
+        /// Nil for all.
+        var heldType: RecordType?
         var isAway = false
         var heldCount = 0
     }
@@ -36,8 +38,13 @@ package final class SteeredLogProvider: LogProvider {
     /// The cluster does not answer at all, whatever it is asked.
     package func goAway() { state.withLock { $0.isAway = true } }
 
-    /// Appends wait before they reach the log, until they are let go.
-    package func holdAppends() { state.withLock { $0.areAppendsHeld = true } }
+    /// Appends wait before they reach the log, all of them or those with such a record, until they are let go.
+    package func holdAppends(of type: RecordType? = nil) {
+        state.withLock { state in
+            state.areAppendsHeld = true
+            state.heldType = type
+        }
+    }
     package func letAppendsGo() { state.withLock { $0.areAppendsHeld = false } }
     /// Calls that wait.
     package var heldCount: Int { state.withLock { $0.heldCount } }
@@ -77,11 +84,17 @@ package final class SteeredLogProvider: LogProvider {
 
     private static let unreachable = VarveError(.logUnreachable, "nobody answers")
 
-    func passGate() async {
-        guard state.withLock({ $0.areAppendsHeld }) else { return }
+    func passGate(_ records: [Bytes]) async {
+        let (isHeld, type) = state.withLock { ($0.areAppendsHeld, $0.heldType) }
+        guard isHeld, type.map({ type in records.contains { Self.isRecord($0, of: type) } }) ?? true else { return }
         state.withLock { $0.heldCount += 1 }
         while state.withLock({ $0.areAppendsHeld }) { try? await Task.sleep(for: .milliseconds(1)) }
         state.withLock { $0.heldCount -= 1 }
+    }
+
+    private static func isRecord(_ bytes: Bytes, of type: RecordType) -> Bool {
+        guard case .record(let record) = Record.decode(bytes, tag: nil) else { return false }
+        return record.header.type == type
     }
 }
 
@@ -100,7 +113,7 @@ private final class SteeredLog: Log {
     var recordBytesMax: Int { base.recordBytesMax }
 
     func append(_ records: [Bytes]) async -> [AppendResult] {
-        await provider.passGate()
+        await provider.passGate(records)
         return await base.append(records)
     }
 

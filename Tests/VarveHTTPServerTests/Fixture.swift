@@ -48,7 +48,7 @@ func serving(
 
 /// Waits for something that another thread brings about; fails the test when it does not.
 func eventually(_ what: Comment, _ condition: () -> Bool) async throws {
-    for _ in 0..<2_000 {
+    for _ in 0..<12_000 {
         if condition() { return }
         try await Task.sleep(for: .milliseconds(5))
     }
