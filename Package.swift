@@ -186,8 +186,8 @@ let package = Package(
         tests(
             "VarveRecoveryTests",
             [
-                "VarveRecovery", "VarveNode", "VarveCore", "VarveIndexing", "VarveLog", "VarveModel", "VarveStorage",
-                "VarveTelemetry",
+                "VarveRecovery", "VarveNode", "VarveCore", "VarveIndexing", "VarveIO", "VarveLog", "VarveModel",
+                "VarveStorage", "VarveTelemetry", "VarveTestSupport",
             ]),
         tests("VarveWireTests", ["VarveWire", "VarveModel"]),
         tests(

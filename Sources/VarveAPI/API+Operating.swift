@@ -20,7 +20,7 @@ extension API {
             return StatusAnswer.Peer(
                 node: peer.node, state: StatusAnswer.Peer.State(rawValue: peer.state.rawValue) ?? .watching,
                 silentMilliseconds: Int(clamping: peer.unchangedMs), epoch: said?.epoch, applied: said?.applied,
-                block: said?.adopted?.number, version: said?.version, address: said?.address, error: said?.trouble)
+                block: said?.adopted?.number, version: said?.version, address: said?.address, error: said?.troubleCode)
         }
         guard let standing = status.standing else { return answer }
         let position = standing.token.position

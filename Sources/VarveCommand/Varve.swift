@@ -56,7 +56,7 @@ enum Varve {
         case ["blocks", "list"]: try await BlocksCommand(invocation, surroundings).list()
         case ["blocks", "show"]: try await BlocksCommand(invocation, surroundings).show()
         case ["blocks", "verify"]: try BlocksCommand(invocation, surroundings).verify()
-        case ["blocks", "gc"]: try BlocksCommand(invocation, surroundings).collectGarbage()
+        case ["blocks", "gc"]: try await BlocksCommand(invocation, surroundings).collectGarbage()
         case ["blocks", "flush"]: try await BlocksCommand(invocation, surroundings).flush()
         case ["settings", "show"]: try await SettingsCommand(invocation, surroundings).show()
         case ["settings", "apply"]: try await SettingsCommand(invocation, surroundings).apply()

@@ -31,8 +31,12 @@ package struct Heartbeat: Sendable, Equatable {
     package var address: String?
     /// Set by a clean stop: everything up to here was applied and nothing is written any more.
     package var stopped: Position?
-    /// Set while the node is up and serves no writes: its error code.
+    /// Set while the node is up and serves no writes: its error code, or `blockPoison`.
     package var trouble: String?
+    /// `POISON` of a block that this node cannot encode. By itself the code says that it stands before a record, and whoever
+    /// quarantines goes by it.
+    package static let blockPoison = "POISON:block"
+    package var troubleCode: String? { trouble.map { String($0.prefix { $0 != ":" }) } }
     /// A migration that this node prepares, and its answer to another's.
     package var proposal: Proposal?
     package var confirmation: Confirmation?

@@ -143,7 +143,10 @@ extension Indexer {
         guard stopped == nil else { return }
         let (epoch, open) = state.withLock { ($0.machine.epoch, $0.machine.open.number) }
         let standing = try await onDisk(presenceQueue) { () throws(VarveError) in
-            try self.store.manifest(epoch, open)?.manifest
+            let found = try self.store.manifest(epoch, open)?.manifest
+            // What is followed is durable.
+            if found?.cut == .quarantine { try self.store.objects.persist(BlockStore.manifestName(epoch, open)) }
+            return found
         }
         guard let standing, standing.cut == .quarantine else { return }
         _ = handle(try stepAndPublish(.quarantine(open, standing.last)))

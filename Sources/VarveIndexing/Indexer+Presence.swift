@@ -78,9 +78,7 @@ extension Indexer {
             let trouble = standing.stopped ?? standing.trouble
             heartbeat.trouble = trouble?.code == .notReady ? nil : trouble?.code.rawValue
             // Only one that stands before a record says so to others: whoever quarantines goes by it.
-            if standing.stopped == nil, trouble?.code == .poison {
-                heartbeat.trouble = ErrorCode.internal.rawValue
-            }
+            if standing.stopped == nil, trouble?.code == .poison { heartbeat.trouble = Heartbeat.blockPoison }
         }
     }
 

@@ -12,14 +12,17 @@ package struct Means: Sendable {
     /// A monotonic clock.
     package var elapsed: @Sendable () -> Duration
     package var makeID: @Sendable () -> Bytes16
+    /// Between two calls of a procedure that waits for nothing: others come between here, and the process may die.
+    package var breathe: @Sendable () async -> Void
 
     package init(
         wait: @escaping @Sendable (Duration) async -> Bool, elapsed: @escaping @Sendable () -> Duration,
-        makeID: @escaping @Sendable () -> Bytes16
+        makeID: @escaping @Sendable () -> Bytes16, breathe: @escaping @Sendable () async -> Void = {}
     ) {
         self.wait = wait
         self.elapsed = elapsed
         self.makeID = makeID
+        self.breathe = breathe
     }
 
     @TaskLocal package static var current = Means.process
@@ -36,6 +39,7 @@ package struct Means: Sendable {
     package static func wait(_ duration: Duration) async -> Bool { await current.wait(duration) }
     package static var elapsed: Duration { current.elapsed() }
     package static func makeID() -> Bytes16 { current.makeID() }
+    package static func breathe() async { await current.breathe() }
 }
 
 extension Liveness {

@@ -30,7 +30,7 @@ extension Node {
             row.effectChain = heartbeat.effectChain.description
             row.version = heartbeat.version.isEmpty ? nil : heartbeat.version
             row.address = heartbeat.address
-            row.errorCode = heartbeat.trouble
+            row.errorCode = heartbeat.troubleCode
             return row
         }
         return ([own] + others).sorted { $0.node.utf8.lexicographicallyPrecedes($1.node.utf8) }

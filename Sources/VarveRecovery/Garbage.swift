@@ -7,6 +7,7 @@
 /// listed *before* manifests are read; grace and a second look come on top.
 
 internal import VarveCore
+internal import VarveIndexing
 package import VarveModel
 package import VarveStorage
 
@@ -37,8 +38,8 @@ package struct Garbage: Sendable, Equatable {
     package var bytes: UInt64 { (files + nodes).reduce(0) { $0 + $1.bytes } }
 
     /// Reads only. Throws what makes it impossible to tell: no database, a broken chain, an unreadable manifest.
-    package static func look(in store: BlockStore) throws(VarveError) -> Garbage {
-        let listed = try listed(store)
+    package static func look(in store: BlockStore) async throws(VarveError) -> Garbage {
+        let listed = try await listed(store)
         guard let format = try store.readFormat() else {
             throw VarveError(.storageMissing, "the storage holds no database yet", next: "check the path of storage")
         }
@@ -52,10 +53,12 @@ package struct Garbage: Sendable, Equatable {
             }
         }
         let epochs = try store.epochRecords()
+        await Means.breathe()
         let chain = try store.manifests(of: epochs, database: format.database)
+        await Means.breathe()
         var garbage = Garbage()
         guard let newest = chain.last?.manifest else { return garbage }
-        let named = try named(store, epochs)
+        let named = try await named(store, epochs, chain.map(\.manifest))
         for name in listed.files {
             guard let place = FilePlace(name), place.block.value + blocksKept <= newest.number.value,
                 !named.contains(place.file), let size = try store.objects.size(of: name)
@@ -63,6 +66,7 @@ package struct Garbage: Sendable, Equatable {
             garbage.files.append(Object(name: name, bytes: size))
         }
         garbage.claims = listed.claims.filter { $0.block <= newest.number && $0.epoch <= newest.last.epoch }.map(\.name)
+        await Means.breathe()
         garbage.nodes = try silent(listed.nodes, newest, store)
         return garbage
     }
@@ -75,9 +79,12 @@ package struct Garbage: Sendable, Equatable {
         var nodes: [String] = []
     }
 
-    private static func listed(_ store: BlockStore) throws(VarveError) -> Listed {
+    private static func listed(_ store: BlockStore) async throws(VarveError) -> Listed {
         var listed = Listed()
-        for table in try store.objects.parts("tables/") { listed.files += try store.objects.list(table) }
+        for table in try store.objects.parts("tables/") {
+            listed.files += try store.objects.list(table)
+            await Means.breathe()
+        }
         for epoch in try store.objects.parts("claims/") {
             guard let number = hex(epoch.dropFirst("claims/e".count).dropLast(), 4).flatMap({ Epoch(Int($0)) }) else {
                 continue
@@ -87,23 +94,31 @@ package struct Garbage: Sendable, Equatable {
                 for name in try store.objects.list(block) { listed.claims.append((name, number, BlockNumber(value))) }
             }
         }
+        await Means.breathe()
         listed.nodes = try store.objects.list("nodes/")
+        await Means.breathe()
         return listed
     }
 
-    /// Every file that any manifest names: those off the chain, too, which are evidence.
+    /// Every file that any manifest names: those off the chain, too, which are evidence. Only they are asked for by a
+    /// listing, which may lag behind what stands there.
     private static func named(
-        _ store: BlockStore, _ epochs: [BlockStore.StoredEpoch]
-    ) throws(VarveError) -> Set<String> {
-        var named: Set<String> = []
-        for epoch in epochs {
-            for number in try store.manifestNumbers(of: epoch.record.epoch) {
-                guard let stored = try store.manifest(epoch.record.epoch, number) else { continue }
-                for table in stored.manifest.tables { named.formUnion(table.files.map(\.name)) }
+        _ store: BlockStore, _ epochs: [BlockStore.StoredEpoch], _ chain: [Manifest]
+    ) async throws(VarveError) -> Set<String> {
+        var named = Set(chain.flatMap(fileNames))
+        var onChain: [Epoch: Set<BlockNumber>] = [:]
+        for manifest in chain { onChain[manifest.last.epoch, default: []].insert(manifest.number) }
+        for epoch in epochs.map(\.record.epoch) {
+            for number in try store.manifestNumbers(of: epoch) where onChain[epoch]?.contains(number) != true {
+                await Means.breathe()
+                guard let stored = try store.manifest(epoch, number) else { continue }
+                named.formUnion(fileNames(stored.manifest))
             }
         }
         return named
     }
+
+    private static func fileNames(_ manifest: Manifest) -> [String] { manifest.tables.flatMap(\.files).map(\.name) }
 
     /// Signs of nodes that are gone, when storage holds everything they ever said they had applied. One that was killed in
     /// the present epoch may have applied more than it came to say: a bump asks for it, so its file stays.

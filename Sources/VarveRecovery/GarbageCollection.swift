@@ -4,6 +4,7 @@
 /// Claims and signs of nodes go at the first look: no data depends on them, and who still needs one makes it again.
 
 internal import VarveCore
+internal import VarveIndexing
 package import VarveModel
 package import VarveStorage
 
@@ -63,8 +64,8 @@ package struct GarbageCollection: Sendable {
     }
 
     /// What is garbage, and what of it waits; nothing is changed.
-    package func look() throws(VarveError) -> Report {
-        var report = Report(garbage: try Garbage.look(in: store))
+    package func look() async throws(VarveError) -> Report {
+        var report = Report(garbage: try await Garbage.look(in: store))
         let pending = try intents()
         let names = Set(pending.flatMap(\.intent.names))
         report.waiting = report.garbage.files.filter { names.contains($0.name) }
@@ -72,16 +73,18 @@ package struct GarbageCollection: Sendable {
         return report
     }
 
-    package func run() throws(VarveError) -> Report {
+    package func run() async throws(VarveError) -> Report {
         // Before the look: what is removed was garbage after its grace was over.
         let pending = try intents()
-        var report = Report(garbage: try Garbage.look(in: store))
+        await Means.breathe()
+        var report = Report(garbage: try await Garbage.look(in: store))
         let over = pending.filter { $0.age >= grace }
         let (past, future) = (
             Set(over.flatMap(\.intent.names)), Set(pending.filter { $0.age < grace }.flatMap(\.intent.names))
         )
         for object in report.garbage.files {
             if past.contains(object.name) || grace == .zero {
+                await Means.breathe()
                 try store.objects.remove(object.name)
                 report.removed.append(object)
             } else {
@@ -89,11 +92,18 @@ package struct GarbageCollection: Sendable {
             }
         }
         // Only now: a collector that ended before this is followed by one that goes on.
-        for (_, name, _) in over { try store.objects.remove(name) }
+        for (_, name, _) in over {
+            await Means.breathe()
+            try store.objects.remove(name)
+        }
         let new = report.waiting.map(\.name).filter { !future.contains($0) }
         if !new.isEmpty { try write(Intent(new)) }
-        for name in report.garbage.claims { try store.objects.remove(name) }
+        for name in report.garbage.claims {
+            await Means.breathe()
+            try store.objects.remove(name)
+        }
         for object in report.garbage.nodes {
+            await Means.breathe()
             try store.objects.remove(object.name)
             report.removed.append(object)
         }

@@ -130,19 +130,25 @@ package struct Quarantine: Sendable {
     ) async throws(VarveError) -> (witnesses: [Heartbeat], beyond: [String]) {
         var witnesses: [Heartbeat] = []
         var beyond: [String] = []
+        var others: [String] = []
         for (node, heartbeat) in try await heartbeats() {
             guard let heartbeat else {
                 // Of a later version, or damaged: what it had applied is not known.
                 beyond.append(node)
                 continue
             }
-            guard heartbeat.epoch == epoch, let applied = heartbeat.applied else { continue }
+            guard heartbeat.epoch == epoch, let applied = heartbeat.applied else {
+                if heartbeat.stopped == nil { others.append(heartbeat.node) }
+                continue
+            }
             if applied >= position {
                 beyond.append(heartbeat.node)
             } else if heartbeat.trouble == ErrorCode.poison.rawValue, applied.epoch == epoch,
                 try await log.read(at: applied.offset.next)?.offset == position.offset
             {
                 witnesses.append(heartbeat)
+            } else if heartbeat.stopped == nil {
+                others.append(heartbeat.node)
             }
         }
         guard !witnesses.isEmpty else {
@@ -150,10 +156,14 @@ package struct Quarantine: Sendable {
                 "no node says that the record at \(position) ends it (POISON): it is not known to be poison",
                 next: "varve status; a node that crashes says the position once it has crashed twice on one record")
         }
-        guard !beyond.isEmpty else { return (witnesses, []) }
-        // One that lives is enough to know.
-        let alive = try await cold.watchPeers { $0.verdict == .live && beyond.contains($0.node) }
-            .filter { $0.verdict == .live && beyond.contains($0.node) }.map(\.node)
+        // One that lives, and does not stand before the record, is enough to know: by now it may have applied it.
+        let alive = try await alive(of: beyond + others)
+        if let node = alive.first, !beyond.contains(node) {
+            throw refusal(
+                "node \(node) is alive and does not say that it stands before the record at \(position): it may have applied "
+                    + "it, and acknowledged it",
+                next: "wait until varve status shows POISON for \(node), or stop it; then ask again")
+        }
         guard alive.isEmpty else {
             throw refusal(
                 "\(alive.joined(separator: ", ")) applied the record at \(position), or may have, and "
@@ -164,13 +174,25 @@ package struct Quarantine: Sendable {
         return (witnesses, beyond)
     }
 
+    private func alive(of nodes: [String]) async throws(VarveError) -> [String] {
+        guard !nodes.isEmpty else { return [] }
+        let store = cold.store
+        let peers = try await Liveness.watch(from: "", until: { $0.verdict == .live }) { () throws(VarveError) in
+            try store.heartbeats().filter { nodes.contains($0.node) }
+        }
+        guard let peers else {
+            throw VarveError(.notReady, "interrupted while nodes were watched. Nothing was changed")
+        }
+        return peers.filter { $0.verdict == .live }.map(\.node)
+    }
+
     /// Every node's file; nil where it cannot be read. One that is being overwritten is read again.
     private func heartbeats() async throws(VarveError) -> [(node: String, Heartbeat?)] {
         var found: [(node: String, Heartbeat?)] = []
         for attempt in 1...5 {
             found = try cold.store.heartbeats().map { ($0.node, try? Heartbeat.decode($0.bytes)) }
             if attempt == 5 || found.allSatisfy({ $0.1 != nil }) { break }
-            try? await Task.sleep(for: .milliseconds(20))
+            _ = await Means.wait(.milliseconds(20))
         }
         return found
     }
@@ -213,7 +235,7 @@ package struct Quarantine: Sendable {
     // MARK: Publishing
 
     /// Returns once the block is durable. Throws `PLAN_STALE` when a node was faster: then its block stands.
-    package func publish(_ finding: Finding) throws(VarveError) -> Manifest {
+    package func publish(_ finding: Finding) async throws(VarveError) -> Manifest {
         if let next = epoch.next, try cold.store.epochRecord(next) != nil {
             throw stale("epoch \(epoch) has ended meanwhile", finding)
         }
@@ -225,10 +247,12 @@ package struct Quarantine: Sendable {
             let rows = finding.frozen.rows(of: table.name)
             guard !rows.isEmpty else { continue }
             let encoded = try BlockFileWriter.encode(table: table.name, block: finding.block, rows: rows)
+            await Means.breathe()
             try cold.store.publishFile(encoded)
             files[table.name] = [encoded.file]
         }
         let manifest = finding.frozen.manifest(previous: finding.previous, files: files)
+        await Means.breathe()
         if case .different = try cold.store.publishManifest(manifest) {
             throw stale("block \(finding.block) was published meanwhile", finding)
         }

@@ -79,6 +79,14 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case wrongEpoch
     case logDeleted
     case clusterUnknown
+    // Garbage. New kinds come last: what older ones draw stays as it is
+    case strayFile
+    case collect
+    case collectorDies
+    // Poison
+    case poisonRecord
+    case poisonHere
+    case quarantineDies
 
     package var name: String { String(describing: self) }
     package init?(name: some StringProtocol) {
@@ -130,6 +138,45 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .commandDies: 500_000
         case .logDeleted: 4_000
         case .clusterUnknown: 100_000
+        case .strayFile: 40_000
+        case .collect: 20_000
+        case .collectorDies: 300_000
+        case .poisonRecord: 30_000
+        case .poisonHere: 3_000
+        case .quarantineDies: 300_000
+        }
+    }
+
+    /// In how many of a million seeds the kind is.
+    var share: Int {
+        switch self {
+        case .collect: 200_000
+        case .poisonRecord, .poisonHere: 60_000
+        case .strayFile, .collectorDies, .quarantineDies: 700_000
+        default: isGrave ? 50_000 : 450_000
+        }
+    }
+
+    /// Kinds without any of which this one is nothing.
+    var needs: [Fault] {
+        switch self {
+        case .strayFile, .collectorDies: [.collect]
+        case .quarantineDies: [.poisonRecord, .poisonHere]
+        default: []
+        }
+    }
+
+    /// Kinds that this one is not mixed with: where nodes stand before a record, nobody ends an epoch without its log.
+    var excludes: [Fault] {
+        switch self {
+        case .poisonRecord, .poisonHere:
+            [
+                .bump, .bumpByConfiguration, .salvageLate, .wrongEpoch, .logRecreated, .logTruncated, .logRefilled,
+                .logMirrored, .logDeleted, .targetLost, .retentionTooShort, .differingRead, .syncLies, .bitRot,
+                .fileDeleted,
+                .manifestRot, .manifestDeleted,
+            ]
+        default: []
         }
     }
 
@@ -175,9 +222,15 @@ struct FaultSource {
         // A swarm: each seed has some kinds and not others, some of them often.
         let isCalm = chooser.chance(80_000)
         rates = Fault.allCases.map { fault in
-            let isIn = chooser.chance(fault.isGrave ? 50_000 : 450_000)
+            let isIn = chooser.chance(fault.share)
             let times = chooser.pick([1, 1, 1, 3])
             return isIn && !isCalm && !without.contains(fault) ? fault.rate * times : 0
+        }
+        for fault in Fault.allCases {
+            let needs = fault.needs
+            if !needs.isEmpty, needs.allSatisfy({ rates[Int($0.rawValue)] == 0 }) { rates[Int(fault.rawValue)] = 0 }
+            guard rates[Int(fault.rawValue)] > 0 else { continue }
+            for other in fault.excludes { rates[Int(other.rawValue)] = 0 }
         }
     }
 

@@ -28,6 +28,8 @@ struct Plan {
     var lookEvery: Int64
     /// Many keys in one block.
     var isWide: Bool
+    /// How long what a collector found stays written down.
+    var graceMs: Int64
 
     init(_ seed: UInt64) {
         var random = Random(seed, 2)
@@ -53,6 +55,7 @@ struct Plan {
             (settings.transactionsPerBlock, settings.rowsPerBlock, settings.bytesPerBlock) = (1_000, 100_000, 1_000_000)
         }
         lookEvery = random.pick([200_000, 1_000_000, 5_000_000])
+        graceMs = random.pick([0, 200, 5_000, 60_000])
     }
 
     static func settings(_ random: inout Random) -> Settings {

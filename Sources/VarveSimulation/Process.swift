@@ -58,7 +58,8 @@ extension World {
         let means = Means(
             wait: { [unowned self] in await self.pass(process, after: Int64($0 / .microseconds(1))) },
             elapsed: { [unowned self] in .microseconds(self.now) },
-            makeID: { [unowned self] in self.random.bytes16() })
+            makeID: { [unowned self] in self.random.bytes16() },
+            breathe: { [unowned self] in await self.breathe(process) })
         procedures += 1
         launched.append(process)
         _ = Task(executorPreference: executor) { [unowned self] in
@@ -91,6 +92,12 @@ extension World {
         guard process.makesCall(), await pass(process, after: Int64(random.spread(20...2_000))) else {
             throw Process.gone
         }
+    }
+
+    /// Between two calls of a procedure that does not wait; drawn by its own kind, so that other draws stay as they are.
+    func breathe(_ process: Process) async {
+        guard process.makesCall() else { return }
+        _ = await pass(process, after: Int64(faults.within(.collect, 20...2_000)))
     }
 
     func resume(_ ticket: Int) {

@@ -24,6 +24,8 @@ struct Reference {
     private(set) var blocks: [Manifest] = []
     /// A submission that was decided a second time: must stay nil.
     private(set) var decidedTwice: SubmissionID?
+    /// Records that storage says nobody executes.
+    var quarantined: Set<Position> = []
 
     private(set) var documents = ReferenceDocuments()
     private var remembered: [SubmissionID: Verdict] = [:]
@@ -108,7 +110,7 @@ struct Reference {
         switch Record.decode(bytes, tag: tag) {
         case .record(let record) where record.header.type != .genesis || !hasGenesis && record.header.id == genesis:
             counts.bytes += UInt64(record.payload.count)
-            meaning = interpret(record, position, &cut)
+            meaning = quarantined.contains(position) ? pass(over: record, position) : interpret(record, position, &cut)
             if cut == .seal { seal = try? Seal.decode(record.payload) }
         case .unsupported: meaning = .skipped
         default: break
@@ -118,6 +120,7 @@ struct Reference {
             (.rows, counts.rows >= settings.rowsPerBlock), (.bytes, counts.bytes >= settings.bytesPerBlock),
             (.time, effectiveTime - first!.effectiveTime >= settings.flushDurationMs),
         ]
+        if quarantined.contains(position) { cut = .quarantine }
         let block = (cut ?? rules.first { $0.1 }?.0).map { finish($0) }
         let e = Int(epoch.number)
         while passed[e].count <= offset { passed[e].append(nil) }
@@ -159,6 +162,14 @@ struct Reference {
         default: break
         }
         return .passed
+    }
+
+    /// What the header of a quarantined record says of its submission.
+    private mutating func pass(over record: Record, _ position: Position) -> Meaning {
+        guard record.header.type == .transaction || record.header.type == .cancel else { return .passed }
+        if let earlier = remembered[record.header.id] { return .decided(earlier) }
+        if record.header.observed < horizon { return .void(record.header.id) }
+        return decide(record.header.id, position, .aborted, nil, (.poison, 0))
     }
 
     // MARK: Deciding

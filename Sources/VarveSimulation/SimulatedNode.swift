@@ -119,6 +119,13 @@ final class SimulatedNode: @unchecked Sendable {
     var isAnswering = false
     /// Ticks tell a pause by their distance.
     var lastTick: Int64 = 0
+    /// In the node's own directory: what it was applying when it ended.
+    var breadcrumb = Breadcrumb()
+    var caution = Caution()
+    /// The poison record before which it stands.
+    var standing: Position?
+    /// A record that ends this node's process, and no other's, so often.
+    var curse: (position: Position, traps: Int)?
 
     init(_ index: Int) {
         self.index = index

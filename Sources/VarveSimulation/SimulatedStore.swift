@@ -31,6 +31,8 @@ final class SimulatedStore: @unchecked Sendable {
     private var newest: [String] = []
     private var progress: [String: UInt64] = [:]
     var lastListed: [String: [String]] = [:]
+    /// When intents and signs of nodes were written.
+    var writtenAt: [String: Int64] = [:]
 
     init() {}
 
@@ -68,6 +70,14 @@ final class SimulatedStore: @unchecked Sendable {
 
     /// Names of one level below `prefix`, in byte order.
     func list(_ prefix: String) -> [String] { directories[prefix] ?? [] }
+
+    /// What stands one level below, in byte order.
+    func parts(_ prefix: String) -> [String] {
+        let below = directories.keys.filter { $0.hasPrefix(prefix) && $0.utf8.count > prefix.utf8.count }.map {
+            prefix + $0.dropFirst(prefix.count).prefix { $0 != "/" } + "/"
+        }
+        return Set(below).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
 
     private func place(_ name: String, _ bytes: StoredBytes?) {
         let isNew = objects.updateValue(bytes ?? StoredBytes(Bytes()), forKey: name) == nil
@@ -129,6 +139,8 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
     private var pending: [String] = []
     /// Whether calls return later, in an event of their own.
     var defersSettling = false
+    /// Of a collector: what it is about to remove.
+    var beforeRemoval: ((String) -> Void)?
 
     init(_ directory: SimulatedStore, _ node: String, _ world: World?, _ process: Process? = nil) {
         self.directory = directory
@@ -166,6 +178,9 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
         if outcome == .created {
             pending.append(name)
             if name.hasPrefix("epochs/") { world.epochRecorded(name, bytes) }
+            if name.hasPrefix("gc/") { world.intended(name, bytes) }
+            if !world.yard.collected.isEmpty { world.checkNamed(name, bytes) }
+            if world.poison.isOn { world.checkQuarantined(name, bytes) }
             // Dead between its link and its directory's sync.
             if let process, !process.makesCall() { throw Process.gone }
             if !defersSettling { settle() }
@@ -199,6 +214,17 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
         return listed
     }
 
+    func parts(_ prefix: String) throws(VarveError) -> [String] {
+        try check(writing: false)
+        return directory.parts(prefix)
+    }
+
+    func age(of name: String) throws(VarveError) -> Duration? {
+        try check(writing: false)
+        guard let world, let at = directory.writtenAt[name], directory.objects[name] != nil else { return nil }
+        return .microseconds(world.now - at)
+    }
+
     func open(_ name: String) throws(VarveError) -> (any ObjectContents)? {
         try check(writing: false)
         if let world, world.faults.occurs(.readFails) { throw VarveError(.storageUnreachable, "a read failed") }
@@ -208,10 +234,12 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
     func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
         try check(writing: true)
         directory.overwrite(name, bytes)
+        if let world { directory.writtenAt[name] = world.now }
     }
 
     func remove(_ name: String) throws(VarveError) {
         try check(writing: true)
+        beforeRemoval?(name)
         directory.remove(name)
     }
 

@@ -160,7 +160,7 @@ extension World {
         }
     }
 
-    private func stripped(_ manifest: Manifest) -> Manifest {
+    func stripped(_ manifest: Manifest) -> Manifest {
         var stripped = manifest
         stripped.previous = .zero
         for i in stripped.tables.indices { stripped.tables[i].files = [] }

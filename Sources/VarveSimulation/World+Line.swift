@@ -82,6 +82,7 @@ extension World {
     func replay(to end: ParentEnd? = nil, of epoch: Epoch? = nil) {
         let past = line
         reference = Reference(database: reference.database, genesis: past[0].genesis, settings: firstSettings)
+        reference.quarantined = poison.quarantined
         line = []
         for (number, stretch) in past.enumerated() {
             if number > 0 {

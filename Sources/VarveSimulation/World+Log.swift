@@ -50,6 +50,7 @@ extension World {
             for item in request.items {
                 if !log.isLocal, faults.occurs(.offsetHole) { log.leaveHole() }
                 if let intruder = intruder(log) { append(intruder, to: log) }
+                if poison.isOn { spoil(item.pending.header, log) }
                 append(item.bytes, to: log)
             }
         }

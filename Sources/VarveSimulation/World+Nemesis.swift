@@ -48,6 +48,7 @@ extension World {
         }
         strikeLog()
         strikeOperators()
+        strikeYard()
         if faults.occurs(.bitRot) { rot() }
         if faults.occurs(.fileDeleted) { loseFile() }
         if faults.occurs(.manifestRot) { spoilManifest(.manifestRot) }
@@ -173,6 +174,7 @@ extension World {
         guard failure == nil, !isOver else { return }
         checkEnd()
         stayIdle()
+        clearYard()
     }
 
     /// Nobody writes any more: the last record of an idle log is a cut.

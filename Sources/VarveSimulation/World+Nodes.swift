@@ -18,7 +18,7 @@ extension World {
 
     func fetch(_ node: SimulatedNode) {
         node.fetchScheduled = false
-        guard node.isRunning, node.isOpen, let log = node.log else { return }
+        guard node.isRunning, node.isOpen, node.standing == nil, let log = node.log else { return }
         if brokerAwayUntil > now || node.fetchStoppedUntil > now {
             return schedule(fetch: node, after: max(brokerAwayUntil, node.fetchStoppedUntil) - now + 1000)
         }
@@ -46,6 +46,11 @@ extension World {
         }
         if faults.occurs(.damagedFetch) { records = damage(records) }
         if faults.occurs(.differingRead) { records = differ(records, node) }
+        if poison.isOn {
+            guard let kept = cautious(node, records) else { return }
+            if kept.count < records.count { offset = kept[kept.count - 1].offset.value + 1 }
+            records = kept
+        }
         apply(node, records, upTo: offset)
     }
 
@@ -55,8 +60,10 @@ extension World {
         do throws(VarveError) {
             effects = try node.machine.step(.records(epoch, records), reading: node.blocks)
         } catch {
+            if poison.isOn { leaveNoTrail(node) }
             return readFailed(node, error, before)
         }
+        if poison.isOn { leaveNoTrail(node) }
         node.lastRecordAt = now
         if node.machine.applied != before, let applied = node.machine.applied { node.next = applied.offset.value + 1 }
         check(node, effects, of: records)
@@ -138,6 +145,7 @@ extension World {
     /// Why a node takes nothing now.
     func refusal(_ node: SimulatedNode) -> VarveError? {
         if let error = node.stopped { return error }
+        if let position = node.standing { return VarveError(.poison, "the record at \(position) ends the process") }
         guard node.isRunning, node.isReady else { return VarveError(.notReady, "not ready") }
         if node.frozenBytes > plan.frozenBytesMax { return VarveError(.overloaded, "too much is frozen") }
         return nil
@@ -280,7 +288,9 @@ extension World {
 
     /// One request in flight at a time, in order.
     func send(_ node: SimulatedNode) {
-        guard node.isRunning, node.isOpen, node.inFlight == nil, !node.queue.isEmpty else { return }
+        guard node.isRunning, node.isOpen, node.standing == nil, node.inFlight == nil, !node.queue.isEmpty else {
+            return
+        }
         let count = min(node.queue.count, random.spread(1...plan.batchMax))
         let items = Array(node.queue[..<count])
         node.queue.removeFirst(count)
@@ -320,6 +330,8 @@ extension World {
         }
         send(node)
         kick(flusher: node)
+        if node.standing != nil { lookBeyond(node) }
+        guard node.isRunning else { return }
         schedule(fetch: node)
         push(.tick(node: node.index, life: node.life), after: Int64(step) * 1000)
     }
@@ -330,6 +342,7 @@ extension World {
         node.beats += 1
         if node.beats & 1 == 1 {
             checkEpoch(node)
+            if poison.isOn { checkQuarantine(node) }
             write(heartbeat: node)
         }
         lookAndAnswer(node)
@@ -347,6 +360,7 @@ extension World {
         heartbeat.applied = node.machine.applied
         heartbeat.inputChain = node.machine.inputChain.value
         heartbeat.effectChain = node.machine.effectChain.value
+        heartbeat.trouble = node.standing == nil ? nil : ErrorCode.poison.rawValue
         heartbeat.adopted = node.machine.adopted.map { .init(number: $0.number, position: $0.position) }
         node.heartbeat = heartbeat
         try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())

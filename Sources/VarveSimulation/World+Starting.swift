@@ -69,6 +69,7 @@ extension World {
         if isLogForeign, reference.ending == nil, node.log === log {
             return fail("a log that is not storage's is refused", "\(node.name) starts with it: \(opened.evidence)")
         }
+        if poison.isOn { takeCaution(node) }
         node.isOpen = true
         node.phase = .running
         node.isReady = false
@@ -156,6 +157,7 @@ extension World {
         node.todo = nil
         node.outcome = nil
         node.trouble = nil
+        node.standing = nil
     }
 
     /// The node goes no further, and must have a reason. Somebody starts it again later.

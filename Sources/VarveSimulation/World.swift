@@ -126,6 +126,9 @@ final class World: @unchecked Sendable {
     var adoptedBlocks: UInt64 = 0
     /// Bytes of block files that nodes wrote.
     var fileBytesPut = 0
+    /// What was left lying, and what collectors did with it.
+    var yard = Yard()
+    var poison = PoisonState()
     /// What operators do now, and did.
     var operation: OperatorTask?
     var migrations = 0
@@ -151,6 +154,8 @@ final class World: @unchecked Sendable {
         log = SimulatedLog(plan.place.reference(of: .first), .first, clocks[plan.place.clusterID]!)
         reference = Reference(database: .zero, genesis: .zero, settings: plan.settings)
         firstSettings = plan.settings
+        poison.isOn =
+            !plan.isLocalLog && [Fault.poisonRecord, .poisonHere].contains { faults.rates[Int($0.rawValue)] > 0 }
         if !plan.isFirstStart { begin() }
         for i in 0..<plan.nodes {
             nodes.append(SimulatedNode(i))

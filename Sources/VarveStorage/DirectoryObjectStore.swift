@@ -17,6 +17,8 @@ package final class DirectoryObjectStore: ObjectStore {
     /// Files are mapped on a local file system and read on one that may vanish under the reader.
     private let isMapped: Bool
     private let nonce: Mutex<UInt64>
+    /// The clock that stamps files, when this was opened: nobody else's says anything of them.
+    private let opening = Mutex((seconds: 0, at: ContinuousClock.now))
     /// `FileSystem.publishOnce`, or what a test has in its place.
     private let publishOnce: PublishOnce
     /// Planted by tests under what is overwritten.
@@ -62,6 +64,7 @@ package final class DirectoryObjectStore: ObjectStore {
         }
         try removeLeftOvers()
         let now = try probe()
+        opening.withLock { $0 = (now, .now) }
         try removeOldLeftOvers(now)
     }
 
@@ -142,12 +145,9 @@ package final class DirectoryObjectStore: ObjectStore {
         try requireObjectName(name)
         return try io { () throws(IOError) in
             guard let written = try FileSystem.modifiedSeconds(of: file(name)) else { return nil }
-            // Now, by the clock that stamps files: nobody else's says anything of them.
-            let probe = temporaryPath(suffix: ".probe")
-            _ = try File(probe, .createNew)
-            let now = try FileSystem.modifiedSeconds(of: probe)
-            try FileSystem.remove(probe)
-            return now.map { .seconds(max(0, $0 - written)) }
+            // Nothing is written to ask the clock again: who only looks changes nothing.
+            let (seconds, at) = opening.withLock { $0 }
+            return .seconds(max(0, seconds + Int((ContinuousClock.now - at).components.seconds) - written))
         }
     }
 

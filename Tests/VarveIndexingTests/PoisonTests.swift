@@ -76,7 +76,8 @@ private final class Keeper: BreadcrumbKeeper {
             // Not what a node says that stands before a record: nobody shall quarantine for this.
             try await until {
                 let bytes = try nodes.store.get(BlockStore.heartbeatName("sick")) ?? Bytes()
-                return (try? Heartbeat.decode(bytes))?.trouble == "INTERNAL"
+                let heartbeat = try? Heartbeat.decode(bytes)
+                return heartbeat?.trouble == "POISON:block" && heartbeat?.troubleCode == "POISON"
             }
             #expect(nodes[0].trouble?.message.contains("block 0 ended this node's process 3 times") == true)
             // It serves and takes more.

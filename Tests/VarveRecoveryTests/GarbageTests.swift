@@ -80,6 +80,25 @@ private final class SteeredStore: ObjectStore {
     func progress(of node: String) throws(VarveError) -> UInt64 { 0 }
 }
 
+/// Runs a job where it is enqueued.
+private final class HereExecutor: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) { job.runSynchronously(on: asUnownedTaskExecutor()) }
+}
+
+/// Runs, within a call that cannot wait, a procedure that does not.
+private func runHere(_ body: @escaping @Sendable () async throws -> Void) throws {
+    let outcome = Mutex<Result<Void, any Error>?>(nil)
+    _ = Task(executorPreference: HereExecutor()) {
+        do {
+            try await body()
+            outcome.withLock { $0 = .success(()) }
+        } catch {
+            outcome.withLock { $0 = .failure(error) }
+        }
+    }
+    try #require(outcome.withLock { $0 }, "it waited").get()
+}
+
 /// A storage with blocks 0 to 5 of one table, and whatever else a test puts there.
 private struct Yard: Sendable {
     let objects = SteeredStore()
@@ -147,29 +166,29 @@ private struct Yard: Sendable {
         return missing
     }
 
-    func collect() throws -> GarbageCollection.Report { try GarbageCollection(blocks).run() }
+    func collect() async throws -> GarbageCollection.Report { try await GarbageCollection(blocks).run() }
     func has(_ name: String) throws -> Bool { try objects.base.size(of: name) != nil }
 }
 
 @Suite struct GarbageTests {
-    @Test func aFileOfALostPublicationGoesAfterTheGraceAndNotBefore() throws {
+    @Test func aFileOfALostPublicationGoesAfterTheGraceAndNotBefore() async throws {
         let yard = try Yard()
         let lost = yard.file(1, "another node's").name
         try yard.put(lost)
-        #expect(try GarbageCollection(yard.blocks).look().garbage.files.map(\.name) == [lost, lost + ".idx"])
-        let first = try yard.collect()
+        #expect(try await GarbageCollection(yard.blocks).look().garbage.files.map(\.name) == [lost, lost + ".idx"])
+        let first = try await yard.collect()
         #expect(first.removed.isEmpty && first.waiting.count == 2 && first.wait == .seconds(3600))
         yard.objects.pass(.seconds(3599))
-        #expect(try yard.collect().removed.isEmpty)
+        #expect(try await yard.collect().removed.isEmpty)
         #expect(try yard.has(lost))
         yard.objects.pass(.seconds(1))
-        #expect(try yard.collect().removed.map(\.name) == [lost, lost + ".idx"])
+        #expect(try await yard.collect().removed.map(\.name) == [lost, lost + ".idx"])
         #expect(try !yard.has(lost) && !yard.has(lost + ".idx"))
         #expect(try yard.objects.list("gc/").isEmpty)
         #expect(try yard.missing().isEmpty)
     }
 
-    @Test func whatTheNewestBlocksOrLaterOnesMayNeedStays() throws {
+    @Test func whatTheNewestBlocksOrLaterOnesMayNeedStays() async throws {
         let yard = try Yard()
         // Of the newest blocks, of one that is being written, of another version, of a person.
         let kept = [
@@ -178,28 +197,28 @@ private struct Yard: Sendable {
             "tables/t/l00-b00000000-b00000000-c-0123456789ABCDEF.arrow",
         ]
         for name in kept { try yard.put(name) }
-        #expect(try yard.collect().garbage.files.isEmpty)
+        #expect(try await yard.collect().garbage.files.isEmpty)
         yard.objects.pass(.seconds(1_000_000))
-        #expect(try yard.collect().removed.isEmpty)
+        #expect(try await yard.collect().removed.isEmpty)
         for name in kept { #expect(try yard.has(name)) }
     }
 
-    @Test func whatWasWrittenDownAndIsNamedByNowStays() throws {
+    @Test func whatWasWrittenDownAndIsNamedByNowStays() async throws {
         let yard = try Yard()
         let lost = yard.file(1, "another node's").name
         try yard.put(lost)
-        _ = try yard.collect()
+        _ = try await yard.collect()
         // An intent that is wrong about what is there, of a collector that read an old state, say.
         let named = yard.file(2).name
         _ = try yard.objects.putIfAbsent(
             GarbageCollection.Intent([named]).name, GarbageCollection.Intent([named]).encoded())
         yard.objects.pass(.seconds(3600))
-        #expect(try yard.collect().removed.map(\.name) == [lost, lost + ".idx"])
+        #expect(try await yard.collect().removed.map(\.name) == [lost, lost + ".idx"])
         #expect(try yard.missing().isEmpty)
         #expect(try yard.objects.list("gc/").isEmpty)
     }
 
-    @Test func aFileOfABlockOffTheChainIsEvidence() throws {
+    @Test func aFileOfABlockOffTheChainIsEvidence() async throws {
         var yard = try Yard()
         // Epoch 0 was given up behind block 1; epoch 1 goes on with other blocks.
         let ended = yard.manifest(1, previous: .zero)
@@ -217,13 +236,13 @@ private struct Yard: Sendable {
             _ = try yard.blocks.publishManifest(manifest)
             yard.previous = Digest(of: manifest.encoded())
         }
-        #expect(try yard.collect().garbage.files.isEmpty)
+        #expect(try await yard.collect().garbage.files.isEmpty)
         #expect(try yard.missing().isEmpty)
     }
 
     /// A publisher, or one that slept for days and was overtaken, between any two calls of two collectors; the grace long over.
-    @Test func noFileThatAManifestNamesIsEverRemoved() throws {
-        func run(_ write: Int, _ name: Int, block: Int, text: String) throws -> Int {
+    @Test func noFileThatAManifestNamesIsEverRemoved() async throws {
+        func run(_ write: Int, _ name: Int, block: Int, text: String) async throws -> Int {
             let yard = try Yard()
             let lost = yard.file(0, "lost").name
             try yard.put(lost)
@@ -242,45 +261,45 @@ private struct Yard: Sendable {
                     let last = block <= 5 ? try base.manifest(.first, BlockNumber(4))!.digest : previous
                     _ = try base.publishManifest(yard.manifest(block, previous: last, text))
                 }
-                if call == write / 2 + name / 2 { _ = try other.run() }
+                if call == write / 2 + name / 2 { try runHere { _ = try await other.run() } }
             }
-            _ = try GarbageCollection(yard.blocks).run()
+            _ = try await GarbageCollection(yard.blocks).run()
             let calls = yard.objects.calls
             yard.objects.before { _ in }
-            _ = try GarbageCollection(yard.blocks).run()
+            _ = try await GarbageCollection(yard.blocks).run()
             #expect(try yard.missing().isEmpty, "file before call \(write), manifest before call \(name)")
             #expect(try !yard.has(lost))
             return calls
         }
-        var calls = try run(.max, .max, block: 6, text: "published")
+        var calls = try await run(.max, .max, block: 6, text: "published")
         #expect(calls > 10)
         // The next block; then one that is published already: by a zombie with the same bytes, by one with others.
         for (block, text) in [(6, "published"), (5, "published"), (5, "diverged")] {
             for write in 0..<calls {
                 for name in stride(from: write, to: calls, by: 2) {
-                    calls = max(calls, try run(write, name, block: block, text: text))
+                    calls = max(calls, try await run(write, name, block: block, text: text))
                 }
             }
         }
     }
 
-    @Test func aCollectorThatEndsAnywhereIsFollowedByOneThatGoesOn() throws {
+    @Test func aCollectorThatEndsAnywhereIsFollowedByOneThatGoesOn() async throws {
         var end = 0
         while true {
             let yard = try Yard()
             let lost = (0..<3).map { yard.file($0, "lost").name }
             for name in lost { try yard.put(name) }
-            _ = try yard.collect()
+            _ = try await yard.collect()
             yard.objects.pass(.seconds(3600))
             let at = end
             yard.objects.before { call in
                 if call == at { throw VarveError(.storageUnreachable, "cut off") }
             }
-            let broken = try? yard.collect()
+            let broken = try? await yard.collect()
             yard.objects.before { _ in }
-            _ = try yard.collect()
+            _ = try await yard.collect()
             yard.objects.pass(.seconds(3600))
-            _ = try yard.collect()
+            _ = try await yard.collect()
             for name in lost { #expect(try !yard.has(name) && !yard.has(name + ".idx"), "ended before call \(at)") }
             #expect(try yard.objects.list("gc/").isEmpty)
             #expect(try yard.missing().isEmpty)
@@ -290,28 +309,28 @@ private struct Yard: Sendable {
         #expect(end > 10)
     }
 
-    @Test func aStorageThatCannotBeReadWholeIsLeftAlone() throws {
+    @Test func aStorageThatCannotBeReadWholeIsLeftAlone() async throws {
         let yard = try Yard()
         try yard.put(yard.file(0, "lost").name)
         try yard.objects.base.remove(BlockStore.manifestName(.first, BlockNumber(2)))
-        let error = #expect(throws: VarveError.self) { try yard.collect() }
+        let error = await #expect(throws: VarveError.self) { try await yard.collect() }
         #expect(error?.code == .chainBroken)
         #expect(try yard.objects.list("gc/").isEmpty)
     }
 
     @Test(arguments: ["compactions/x.cbor", "rewrites/e0000/x.cbor"])
-    func whatALaterVersionMayNameIsLeftToIt(name: String) throws {
+    func whatALaterVersionMayNameIsLeftToIt(name: String) async throws {
         let yard = try Yard()
         try yard.put(yard.file(0, "rewritten").name)
-        _ = try yard.collect()
+        _ = try await yard.collect()
         yard.objects.pass(.seconds(3600))
         _ = try yard.objects.putIfAbsent(name, Bytes("later"))
-        let error = #expect(throws: VarveError.self) { try yard.collect() }
+        let error = await #expect(throws: VarveError.self) { try await yard.collect() }
         #expect(error?.code == .unsupportedRecord)
         #expect(try yard.has(yard.file(0, "rewritten").name))
     }
 
-    @Test func onAFullDiskAReserveIsGivenUpForTheIntent() throws {
+    @Test func onAFullDiskAReserveIsGivenUpForTheIntent() async throws {
         let yard = try Yard()
         let lost = yard.file(0, "lost").name
         try yard.put(lost)
@@ -323,25 +342,25 @@ private struct Yard: Sendable {
             if hasRoom { isFull.withLock { $0 = false } }
         }
         let store = FullStore(yard.objects) { isFull.withLock { $0 } }
-        let report = try GarbageCollection(BlockStore(store)).run()
+        let report = try await GarbageCollection(BlockStore(store)).run()
         #expect(report.waiting.map(\.name) == [lost, lost + ".idx"])
         #expect(try yard.objects.list("gc/").count == 1)
         #expect(try !yard.has("nodes/n1.reserve"))
     }
 
-    @Test func claimsOnPublishedBlocksGoAndOthersStay() throws {
+    @Test func claimsOnPublishedBlocksGoAndOthersStay() async throws {
         let yard = try Yard()
         for block in [2, 5, 6] {
             _ = try yard.objects.putIfAbsent(
                 BlockStore.claimName(.first, BlockNumber(UInt64(block)), 0), Claim(node: "n", processStart: 1).encoded()
             )
         }
-        #expect(try yard.collect().garbage.claims.count == 2)
+        #expect(try await yard.collect().garbage.claims.count == 2)
         #expect(try yard.blocks.newestClaim(.first, BlockNumber(6)) != nil)
         #expect(try yard.blocks.newestClaim(.first, BlockNumber(5)) == nil)
     }
 
-    @Test func signsOfNodesThatAreLongGoneGoWhenStorageHoldsWhatTheySaw() throws {
+    @Test func signsOfNodesThatAreLongGoneGoWhenStorageHoldsWhatTheySaw() async throws {
         let yard = try Yard()
         // One that was killed may have applied more than it came to say, and a bump asks for that.
         for (node, offset, hasStopped) in [("old", 9, true), ("ahead", 1_000, true), ("killed", 9, false)] {
@@ -354,7 +373,7 @@ private struct Yard: Sendable {
         yard.objects.pass(.seconds(31 * 24 * 3600))
         try yard.objects.overwrite("nodes/young.cbor", Heartbeat(node: "young", processStart: 1).encoded())
         #expect(
-            try yard.collect().garbage.nodes.map(\.name) == [
+            try await yard.collect().garbage.nodes.map(\.name) == [
                 "nodes/ahead.reserve", "nodes/killed.reserve", "nodes/old.cbor", "nodes/old.reserve",
             ])
         #expect(try yard.objects.list("nodes/") == ["nodes/ahead.cbor", "nodes/killed.cbor", "nodes/young.cbor"])

@@ -100,7 +100,7 @@ import VarveStorage
             let finding = try await poisoned.look()
             #expect(finding.id == poisoned.id && finding.type == .transaction)
             #expect(finding.block == BlockNumber(1) && finding.beyond.isEmpty && finding.witnesses.count == 1)
-            let manifest = try Quarantine(poisoned.scene.cold()).publish(finding)
+            let manifest = try await Quarantine(poisoned.scene.cold()).publish(finding)
             #expect(manifest.cut == .quarantine && manifest.last == poisoned.position)
             try await poisoned.withNode { node in
                 try await node.waitUntilReady()
@@ -143,10 +143,12 @@ import VarveStorage
         try await Self.with { poisoned in
             try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
             let finding = try await poisoned.look()
-            _ = try Quarantine(poisoned.scene.cold()).publish(finding)
+            _ = try await Quarantine(poisoned.scene.cold()).publish(finding)
             #expect(try await poisoned.refusal()?.message.contains("quarantined already, by block 1") == true)
             // Somebody else who had looked at the same time.
-            let error = #expect(throws: VarveError.self) { try Quarantine(poisoned.scene.cold()).publish(finding) }
+            let error = await #expect(throws: VarveError.self) {
+                try await Quarantine(poisoned.scene.cold()).publish(finding)
+            }
             #expect(error?.code == .planStale)
         }
     }
@@ -157,7 +159,9 @@ import VarveStorage
             let finding = try await poisoned.look()
             // A node that can apply it: another directory, so no breadcrumb.
             try await poisoned.scene.withNode { _ = try await $0.flush(awaitAdoption: true, timeout: .seconds(10)) }
-            let error = #expect(throws: VarveError.self) { try Quarantine(poisoned.scene.cold()).publish(finding) }
+            let error = await #expect(throws: VarveError.self) {
+                try await Quarantine(poisoned.scene.cold()).publish(finding)
+            }
             #expect(error?.code == .planStale && error?.message.contains("not quarantined") == true)
             #expect(try await poisoned.refusal()?.message.contains("is applied: block 1 holds it") == true)
             // The node that could not goes on behind that block.

@@ -5,11 +5,11 @@ import VarveRecovery
 import VarveTerminal
 
 extension BlocksCommand {
-    func collectGarbage() throws -> ExitCode {
+    func collectGarbage() async throws -> ExitCode {
         let store = try Composition.blocks(surroundings.configuration(invocation[Parameters.config]))
         let collection = GarbageCollection(store, grace: invocation[Parameters.grace])
         let isRehearsal = invocation[Parameters.showOnly]
-        let report = try isRehearsal ? collection.look() : collection.run()
+        let report = try await isRehearsal ? collection.look() : collection.run()
         if invocation[Parameters.json] {
             try surroundings.output.json(report.json(isRehearsal: isRehearsal))
         } else {
@@ -24,22 +24,26 @@ extension GarbageCollection.Report {
         func bytes(_ objects: [Garbage.Object]) -> String {
             Quantity.bytes(Int(clamping: objects.reduce(0) { $0 + $1.bytes }))
         }
+        func count(_ count: Int, _ noun: String) -> String {
+            "\(Quantity.count(count)) \(noun)\(count == 1 ? "" : "s")"
+        }
         var lines: [String] = []
         for object in isRehearsal ? garbage.files + garbage.nodes : removed {
             lines.append("\(isRehearsal ? "garbage" : "removed")  \(object.name)")
         }
         if isRehearsal {
             lines.append(
-                "\(garbage.files.count) files (\(bytes(garbage.files))), \(garbage.claims.count) claims and "
-                    + "\(garbage.nodes.count) signs of nodes (\(bytes(garbage.nodes))) are garbage; nothing was changed"
+                "\(count(garbage.files.count, "file")) (\(bytes(garbage.files))), \(count(garbage.claims.count, "claim")) and "
+                    + "\(count(garbage.nodes.count, "sign")) of nodes (\(bytes(garbage.nodes))): garbage. Nothing was changed"
             )
             return lines
         }
-        lines.append("removed \(removed.count) files (\(bytes(removed))) and \(garbage.claims.count) claims")
+        lines.append(
+            "removed \(count(removed.count, "file")) (\(bytes(removed))) and \(count(garbage.claims.count, "claim"))")
         if !waiting.isEmpty {
             lines.append(
-                "\(waiting.count) more (\(bytes(waiting))) are written down; next: varve blocks gc in "
-                    + "\(Quantity.time(wait ?? .zero))")
+                "written down: \(count(waiting.count, "file")) (\(bytes(waiting))), to be removed after the grace; next: varve "
+                    + "blocks gc in \(Quantity.time(wait ?? .zero))")
         }
         return lines
     }

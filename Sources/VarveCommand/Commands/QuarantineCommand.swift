@@ -43,7 +43,7 @@ struct QuarantineCommand {
                     + "acknowledged it. Nothing was changed",
                 next: "start that node again: its block would hold the record; to give it up: --accept-loss")
         }
-        let manifest = try quarantine.publish(finding)
+        let manifest = try await quarantine.publish(finding)
         if invocation[Parameters.json] {
             try surroundings.output.json(finding.json(isPublished: true))
         } else {
