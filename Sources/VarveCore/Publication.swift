@@ -88,6 +88,8 @@ package struct Publication: Sendable {
         case compare(TableName)
         /// Read whether the epoch that the block belongs to has a successor.
         case checkEpoch
+        /// Whether the epoch's end was declared while this node did not know: it answers the same.
+        case checkEnd
         /// Put the manifest if absent.
         case put(Manifest)
         /// Done: hand this to the machine, which compares it with what it froze. `isOurs`: this node has just put it.
@@ -112,6 +114,8 @@ package struct Publication: Sendable {
         case putting
         /// Encodes for comparison what another node published.
         case comparing(Manifest, Digest, table: Int)
+        /// Another block stands there: because this node has read beyond its epoch's end, or because it differs.
+        case differing(Manifest, Digest)
         case ended
     }
 
@@ -205,7 +209,8 @@ package struct Publication: Sendable {
         case (.checking, .epochStands):
             phase = .putting
             return [.put(block.manifest(previous: previous, files: files))]
-        case (.checking, .epochEnded):
+        case (.differing(let manifest, let digest), .epochStands): return adopt(manifest, digest)
+        case (.checking, .epochEnded), (.differing, .epochEnded):
             phase = .ended
             return [.superseded]
         case (.putting, .created(let digest)):
@@ -248,7 +253,7 @@ package struct Publication: Sendable {
             phase = .checking
             return [.checkEpoch]
         // A manifest that was in the way when ours was to be put is gone: begin again.
-        case .idle, .claiming, .checking, .putting, .comparing, .ended:
+        case .idle, .claiming, .checking, .putting, .comparing, .differing, .ended:
             phase = .waiting
             return [.wait(until: now + Self.retryMs)]
         }
@@ -280,8 +285,11 @@ package struct Publication: Sendable {
     // MARK: What stands in storage
 
     private mutating func found(_ manifest: Manifest, _ digest: Digest) -> [Effect] {
-        // Another block altogether: the machine says in which way.
-        guard block.agrees(with: manifest, previous: previous) else { return adopt(manifest, digest) }
+        guard block.agrees(with: manifest, previous: previous) else {
+            // Another block altogether. Where the epoch stands, the machine says in which way.
+            phase = .differing(manifest, digest)
+            return [.checkEnd]
+        }
         for table in manifest.tables {
             if let own = files[table.name], own != table.files { return diverged(table.name, manifest) }
         }

@@ -28,6 +28,8 @@ package struct StartUp: Sendable {
     package var target: Finding?
     /// Other nodes, watched until each is known to be alive or not.
     package var peers: [Peer]?
+    /// This node's own earlier process: it proves nothing by itself, and where it came to counts.
+    package var own: Peer?
     /// Missing things were looked for a second time.
     package var hasLookedAgain = false
 
@@ -88,7 +90,7 @@ package struct StartUp: Sendable {
         }
     }
 
-    /// Another node, as its heartbeat and watching it tell.
+    /// A node, as its heartbeat and watching it tell.
     package struct Peer: Sendable, Equatable {
         package var node: String
         package var epoch: Epoch
@@ -103,6 +105,12 @@ package struct StartUp: Sendable {
             self.isAlive = isAlive
             self.stopped = stopped
             self.effectChain = effectChain
+        }
+
+        /// What an earlier process of the node that asks left behind.
+        package init(own: Heartbeat) {
+            self.init(
+                node: own.node, epoch: own.epoch, isAlive: false, stopped: own.stopped, effectChain: own.effectChain)
         }
 
         package init(_ peer: Liveness.Peer) {
@@ -247,8 +255,9 @@ package struct StartUp: Sendable {
         }
         let witnesses = peers.filter { $0.epoch == current.epoch }
         let effects = bump.end.effectChain
+        let all = witnesses + [own].compactMap { $0 }.filter { $0.epoch == current.epoch }
         if !witnesses.isEmpty,
-            witnesses.allSatisfy({ peer in
+            all.allSatisfy({ peer in
                 peer.stopped.map { $0 <= bump.end.position || peer.effectChain == effects } ?? false
             })
         {

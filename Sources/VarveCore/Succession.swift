@@ -23,10 +23,12 @@ package struct Succession: Sendable {
     }
 
     /// Whether a block of this epoch must not be published: it stands behind the epoch's end, or was cut by a node that
-    /// did not know of the end and may have read beyond it.
-    package func leavesOut(_ block: BlockNumber) -> Bool {
+    /// did not know of the end and may have read beyond it; or it is the last, and not what the record says of that end.
+    /// Storage with such a block opens for nobody any more, whatever the others hold.
+    package func leavesOut(_ block: Manifest) -> Bool {
         guard let next else { return false }
-        return endsNode || next.parentEnd?.block.map { block > $0 } ?? true
+        guard !endsNode, let end = next.parentEnd, let last = end.block, block.number <= last else { return true }
+        return block.number == last && ParentEnd(block) != end
     }
 
     /// Whether a block waits: one that ends its epoch comes after the next epoch's record, so whoever starts from it finds

@@ -113,6 +113,7 @@ extension Indexer {
             return .file(encoded.file)
         case .compare(let table): return .file(try encode(table, of: block)?.file)
         case .checkEpoch: return try isLeftOut(block) ? .epochEnded : .epochStands
+        case .checkEnd: return try succession(of: block).endsNode ? .epochEnded : .epochStands
         case .put(let manifest):
             if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }
             guard let found = try store.manifest(block.epoch, block.number) else { return .noManifest }

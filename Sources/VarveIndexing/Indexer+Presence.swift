@@ -99,10 +99,13 @@ extension Indexer {
         Succession(next, isKnown: epochRecords.contains { $0.record.epoch == next?.epoch })
     }
 
-    /// Whether a block stands behind the end of its epoch, as the next one's record has it.
-    func isLeftOut(_ block: FrozenBlock) throws(VarveError) -> Bool {
-        guard let next = block.epoch.next else { return false }
-        return succession(try store.epochRecord(next)?.record).leavesOut(block.number)
+    /// Whether a block stands behind the end of its epoch, or at it and is another, as the next one's record has it.
+    func isLeftOut(_ block: FrozenBlock) throws(VarveError) -> Bool { try succession(of: block).leavesOut(block.draft) }
+
+    /// What storage records behind the epoch of a block.
+    func succession(of block: FrozenBlock) throws(VarveError) -> Succession {
+        guard let next = block.epoch.next else { return succession(nil) }
+        return succession(try store.epochRecord(next)?.record)
     }
 
     var supersededError: VarveError {

@@ -29,7 +29,9 @@ extension Opening {
             case .decided(let decision): return decision
             case .look(.old): startUp.old = await lookAtOld(startUp)
             case .look(.target(let epoch)): startUp.target = await lookAtTarget(epoch)
-            case .look(.peers): startUp.peers = try await watchPeers()
+            case .look(.peers):
+                startUp.peers = try await watchPeers()
+                startUp.own = try ownLast()
             case .look(.again):
                 await pause()
                 startUp.old = await lookAtOld(startUp)
@@ -59,12 +61,15 @@ extension Opening {
                 return .unreachable("no connection to it is configured")
             }
             guard try await provider.probe(current.epoch) == .present else { return .missing }
+            let seen = try furthestSeen(in: current.epoch)
             return .present(
                 try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
                     let genesis = current.log.genesis ?? .zero
                     let proof = try await LogProof(
                         log, current, database: database, newest: startUp.newest, recheck: self.recheck
                     ).prove()
+                    // One that has lost its end shows nothing of what stood there, and proves nothing.
+                    if let seen { try await self.requireHeld(seen.position, of: seen.node, log) }
                     let range = try await log.range()
                     let rest = try await log.rest(
                         from: proof.next, to: range.upperBound, current.epoch,
@@ -95,6 +100,13 @@ extension Opening {
             throw VarveError(.notReady, "stopped while other nodes were watched")
         }
         return peers.map { StartUp.Peer($0) }
+    }
+
+    /// What this node's own earlier process wrote last.
+    private func ownLast() throws(VarveError) -> StartUp.Peer? {
+        try store.heartbeats().first { $0.node == node }.flatMap { try? Heartbeat.decode($0.bytes) }.map {
+            StartUp.Peer(own: $0)
+        }
     }
 
     // MARK: A new epoch without a seal

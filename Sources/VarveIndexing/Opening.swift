@@ -138,7 +138,7 @@ package struct Opening: Sendable {
     }
 
     /// The newest record of the epoch that any node, this one too, said it had applied.
-    private func furthestSeen(in epoch: Epoch) throws(VarveError) -> (node: String, position: Position)? {
+    func furthestSeen(in epoch: Epoch) throws(VarveError) -> (node: String, position: Position)? {
         var furthest: (node: String, position: Position)?
         for (node, bytes) in try store.heartbeats() {
             // A torn one says nothing.
@@ -151,7 +151,7 @@ package struct Opening: Sendable {
 
     /// A log that fits all blocks may still have lost its end, and with it what was acknowledged: that is for an operator to
     /// declare, not for a node to forget.
-    private func requireHeld(_ seen: Position, of node: String, _ log: any Log) async throws(VarveError) {
+    func requireHeld(_ seen: Position, of node: String, _ log: any Log) async throws(VarveError) {
         var end = try await log.range().upperBound
         if seen.offset >= end {
             await pause()

@@ -52,7 +52,14 @@ package struct EpochBump: Sendable {
             database: cold.database, epoch: next, began: .lost,
             settings: cold.loading.newest?.settings ?? settings,
             parent: Genesis.Parent(genesis: parentGenesis, end: end))
-        let reference = try await start.begin(at: cold.places.primary)
+        let reference: LogReference
+        do throws(VarveError) {
+            reference = try await start.begin(at: cold.places.primary)
+        } catch {
+            // What stands there may be in use by now.
+            if error.code == .targetUnfit, let other = try cold.store.epochRecord(next)?.record { throw begun(other) }
+            throw error
+        }
         var salvaged = Salvage.Applied()
         if way == .salvage, !plan.submissions.isEmpty {
             salvaged = try await salvage(reference, next, end, progress)
@@ -61,14 +68,18 @@ package struct EpochBump: Sendable {
             epoch: next, parent: parent.digest, began: .lost, log: reference, parentEnd: end,
             reason: reason(salvaged))
         if case .different = try cold.store.publishEpochRecord(record) {
-            let other = try cold.store.epochRecord(next)?.record
-            throw VarveError(
-                .planStale,
-                "epoch \(next) was begun by somebody else meanwhile: \(other?.began.description ?? "otherwise"), behind "
-                    + "\(other?.parentEnd?.position.description ?? "?") (\(other?.reason ?? "")). That one counts",
-                next: "varve epoch status --config node.yaml")
+            throw begun(try cold.store.epochRecord(next)?.record)
         }
         return Result(record: record, salvaged: salvaged.count, differing: salvaged.differing)
+    }
+
+    private func begun(_ other: EpochRecord?) -> VarveError {
+        VarveError(
+            .planStale,
+            "epoch \(other.map { "\($0.epoch)" } ?? "behind \(plan.epoch)") was begun by somebody else meanwhile: "
+                + "\(other?.began.description ?? "otherwise"), behind "
+                + "\(other?.parentEnd?.position.description ?? "?") (\(other?.reason ?? "")). That one counts",
+            next: "varve epoch status --config node.yaml")
     }
 
     /// What stands in the record: the way, and what is known to be lost by it.

@@ -76,6 +76,8 @@ final class SimulatedNode: @unchecked Sendable {
     var produceStoppedUntil: Int64 = 0
     /// What its configuration says of the epoch.
     var configuredEpoch: Epoch?
+    /// What it said when this process began.
+    var assertedEpoch: Epoch?
     var knowsOtherCluster = true
     var startedAt: Int64 = 0
     /// Read something else than the log holds: may differ, and must be found out.

@@ -218,6 +218,21 @@ extension World {
         checkState(node)
     }
 
+    /// The log that a node starts with holds what any node said it had applied of it: one that does not has lost what was
+    /// acknowledged, though it fits every block, and only an operator may state that.
+    func checkHeld(_ node: SimulatedNode) {
+        guard node.isInNewestEpoch, let log = node.log, !isZombie(node) else { return }
+        for other in nodes {
+            guard let bytes = directory.objects["nodes/\(other.name).cbor"]?.bytes,
+                let applied = (try? Heartbeat.decode(bytes))?.applied, applied.epoch == node.epoch,
+                applied.offset.value >= log.end
+            else { continue }
+            return fail(
+                "a log that has lost its end is refused",
+                "\(node.name) starts with one that ends at \(log.end), \(other.name) had applied \(applied)")
+        }
+    }
+
     /// Storage opens in whatever state a power loss now would leave it, and holds every block that any node has adopted.
     func checkReopening() {
         guard excused.isEmpty, !line.isEmpty, directory.objects["epochs/e0000.cbor"] != nil,

@@ -231,7 +231,7 @@ struct NodeShell: CrossingNode, MigratingNode, @unchecked Sendable {
 
     func lookAtPeers() async throws(VarveError) -> [Liveness.Peer] {
         try await world.call(process)
-        world.look(node)
+        try world.look(node)
         return node.liveness.peers
     }
 

@@ -349,7 +349,8 @@ extension World {
     }
 
     func lookAndAnswer(_ node: SimulatedNode) {
-        look(node)
+        // Storage that cannot be read says nothing: what was seen last stands.
+        try? look(node)
         answerProposals(node)
     }
 
@@ -366,10 +367,10 @@ extension World {
         try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())
     }
 
-    func look(_ node: SimulatedNode) {
+    func look(_ node: SimulatedNode) throws(VarveError) {
         var files: [(node: String, bytes: Bytes)] = []
         for other in nodes where other !== node {
-            if let bytes = try? node.store.get("nodes/\(other.name).cbor") { files.append((other.name, bytes)) }
+            if let bytes = try node.store.get("nodes/\(other.name).cbor") { files.append((other.name, bytes)) }
         }
         node.liveness.observe(files, now: node.clock(now))
     }

@@ -123,7 +123,7 @@ extension World {
     /// A node refused the epoch that its configuration asserts: rightly, then the line is taken out.
     func correct(_ node: SimulatedNode, _ error: VarveError) {
         let newest = (try? BlockStore(NodeStore(directory, "check", nil)).epochRecords()) ?? []
-        guard let asserted = node.configuredEpoch, let current = newest.last?.record else {
+        guard let asserted = node.assertedEpoch, let current = newest.last?.record else {
             return refused(node, error)
         }
         let isLinked = newest.allSatisfy { $0.record.epoch <= asserted || $0.record.began == .sealed }
@@ -135,7 +135,8 @@ extension World {
         case .logReplaced
         where asserted > current.epoch || plan.place.reference(of: current.epoch).isSamePlace(as: current.log):
             refused(node, error)
-        default: node.configuredEpoch = nil
+        // Unless somebody has written another one there meanwhile.
+        default: if node.configuredEpoch == asserted { node.configuredEpoch = nil }
         }
     }
 

@@ -21,6 +21,7 @@ extension World {
         node.store = NodeStore(directory, node.name, self)
         if plan.nodes > 1, faults.occurs(.clusterUnknown) { node.knowsOtherCluster = false }
         node.places = places(of: process, knowsOther: node.knowsOtherCluster)
+        node.assertedEpoch = node.configuredEpoch
         let opening = Opening(
             provider: node.places.primary, clusters: node.places.clusters,
             store: BlockStore(NodeStore(directory, node.name, self, process)),
@@ -69,6 +70,8 @@ extension World {
         if isLogForeign, reference.ending == nil, node.log === log {
             return fail("a log that is not storage's is refused", "\(node.name) starts with it: \(opened.evidence)")
         }
+        checkHeld(node)
+        guard failure == nil else { return }
         if poison.isOn { takeCaution(node) }
         node.isOpen = true
         node.phase = .running

@@ -70,7 +70,7 @@ private struct Runner {
                 input = .file(file)
             }
         case .compare(let table): input = cannotEncode ? .failed(Self.cannot) : .file(Shelf.file(table, digest))
-        case .checkEpoch: input = shelf.epochHasEnded ? .epochEnded : .epochStands
+        case .checkEpoch, .checkEnd: input = shelf.epochHasEnded ? .epochEnded : .epochStands
         case .put(let manifest):
             if let standing = shelf.manifest {
                 input = .manifest(standing.0, standing.1)
@@ -293,6 +293,20 @@ private struct Runner {
         var runner = Runner("one", block, shelf)
         runner.run()
         #expect(runner.ends == .superseded && shelf.manifest == nil)
+    }
+
+    @Test func anotherBlockBehindAnEndThatThisNodeDidNotKnowIsNoDivergence() throws {
+        var script = try Script(Settings(rowsPerBlock: 2))
+        try script.submit([put("a", "x", []), put("b", "y", [])])
+        let shelf = Shelf()
+        var shorter = script.machine.frozen[0].manifest(previous: .zero, files: [:])
+        shorter.effectChain = Bytes16(high: 1, low: 1)
+        shelf.manifest = (shorter, Digest(of: shorter.encoded()))
+        shelf.epochHasEnded = true
+        var runner = Runner("one", script.machine.frozen[0], shelf)
+        runner.run()
+        #expect(
+            runner.ends == .superseded, "its log went on where the epoch had ended: nothing is wrong with this node")
     }
 
     @Test func oneBlockInSixteenIsEncodedByItsAdopterToo() throws {

@@ -231,6 +231,20 @@ import VarveModel
         #expect(refusal(start)?.code == .logMissing)
     }
 
+    @Test func theOwnEarlierProcessProvesNothingAloneAndRefutesWhatOthersProve() {
+        var start = ready(.missing)
+        start.hasLookedAgain = true
+        start.peers = []
+        start.own = Self.peer("n", stopped: Self.position(0, 100))
+        #expect(refusal(start)?.code == .logMissing)
+        start.peers = [Self.peer("a", stopped: Self.position(0, 100))]
+        #expect(isBump(start))
+        start.own = Self.peer("n")
+        #expect(refusal(start)?.code == .logMissing, "it was killed, and may have applied more")
+        start.own = Self.peer("n", stopped: Self.position(0, 101), effects: 6)
+        #expect(refusal(start)?.code == .logMissing)
+    }
+
     @Test func anotherNodeThatLivesInTheOldEpochIsNamed() throws {
         var start = ready()
         start.peers = [Self.peer("node-7", alive: true)]
