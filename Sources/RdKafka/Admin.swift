@@ -143,6 +143,18 @@ package final class Admin: Sendable {
         }
     }
 
+    /// Offset of the first record that is not older than `time`, in ms since 1970; nil when there is none. One question.
+    package func firstOffset(
+        of name: String, notBefore time: Int64, withinMilliseconds limit: Int
+    ) async throws(RdKafkaError) -> Int64? {
+        // Negative times have other meanings.
+        guard time >= 0 else { return nil }
+        return try await ask(limit) { handle, left throws(RdKafkaError) in
+            let found = try answer(handle, name, for: time, left())
+            return found < 0 ? nil : found
+        }
+    }
+
     /// Records with offsets in `range`, from its start, until there are `recordsMax` or `bytesMax` is passed. Ends early
     /// at the log's end; holes are no error.
     /// - Throws: `autoOffsetReset` when the log does not hold the range's start.
@@ -273,6 +285,14 @@ struct Metadata {
 private func offset(
     _ handle: Handle, _ name: String, for time: Int64, _ milliseconds: Int32
 ) throws(RdKafkaError) -> Int64 {
+    let found = try answer(handle, name, for: time, milliseconds)
+    guard found >= 0 else { throw RdKafkaError(.timedOut, "no offset in the answer") }
+    return found
+}
+
+private func answer(
+    _ handle: Handle, _ name: String, for time: Int64, _ milliseconds: Int32
+) throws(RdKafkaError) -> Int64 {
     guard let list = rd_kafka_topic_partition_list_new(1) else { throw RdKafkaError(.invalidArgument, "out of memory") }
     defer { rd_kafka_topic_partition_list_destroy(list) }
     rd_kafka_topic_partition_list_add(list, name, 0).pointee.offset = time
@@ -281,7 +301,6 @@ private func offset(
     // Only the broker's own answers (positive codes) stand in the element; the client leaves "in progress" there.
     if element.err.rawValue > 0 { throw RdKafkaError(element.err) }
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw RdKafkaError(code) }
-    guard element.offset >= 0 else { throw RdKafkaError(.timedOut, "no offset in the answer") }
     return element.offset
 }
 

@@ -49,13 +49,13 @@ struct Intake: ~Copyable {
     }
 
     /// The batch, if anything is in it; then it is empty.
-    mutating func take() -> RdKafkaRecords? {
+    mutating func take(_ stamp: UInt64) -> RdKafkaRecords? {
         guard !places.isEmpty else { return nil }
         defer {
             used = 0
             large = nil
             places.removeAll(keepingCapacity: true)
         }
-        return RdKafkaRecords(values: large ?? Array(memory[..<used]), places: Array(places[...]))
+        return RdKafkaRecords(values: large ?? Array(memory[..<used]), places: Array(places[...]), stamp: stamp)
     }
 }

@@ -14,6 +14,8 @@ package struct RdKafkaRecords: Sendable {
     package let values: [UInt8]
     /// At least one, offsets rising, perhaps with holes.
     package let places: [Place]
+    /// What the reader's clock showed after the last of them was fetched.
+    package let stamp: UInt64
 
     /// The record with a value of its own: for what outlives the others.
     package func record(_ place: Place) -> RdKafkaRecord {
@@ -32,6 +34,6 @@ extension RdKafkaRecords {
             values += record.value
             places.append(Place(offset: record.offset, time: record.time, lower: lower, upper: UInt32(values.count)))
         }
-        self.init(values: values, places: places)
+        self.init(values: values, places: places, stamp: 0)
     }
 }

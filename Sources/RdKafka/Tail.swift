@@ -48,6 +48,7 @@ package final class Tail: Sendable {
     private let state = Mutex(State())
     private let room = DispatchSemaphore(value: 0)
     private let ended = Completion()
+    private let stamp: @Sendable () -> UInt64
     private let onNotice: @Sendable (RdKafkaNotice) -> Void
 
     /// - Parameters:
@@ -55,10 +56,12 @@ package final class Tail: Sendable {
     ///   - messageBytesMax: the topic's `max.message.bytes`.
     ///   - fetchWaitMilliseconds: how long the broker holds an empty fetch. A real one answers at once when a record
     ///     comes; the embedded one does not: give 5.
+    ///   - stamp: asked on the tail's thread for each batch, once its records are here; travels with it.
     ///   - onNotice: called on the tail's thread; must not block.
     package init(
         _ settings: RdKafkaSettings, topic name: String, from: Int64, messageBytesMax: Int,
-        fetchWaitMilliseconds: Int = 500, onNotice: @escaping @Sendable (RdKafkaNotice) -> Void = { _ in }
+        fetchWaitMilliseconds: Int = 500, stamp: @escaping @Sendable () -> UInt64 = { 0 },
+        onNotice: @escaping @Sendable (RdKafkaNotice) -> Void = { _ in }
     ) throws(RdKafkaError) {
         let handle = try Handle(
             RD_KAFKA_CONSUMER,
@@ -71,6 +74,7 @@ package final class Tail: Sendable {
             throw error
         }
         self.handle = handle
+        self.stamp = stamp
         self.onNotice = onNotice
         queue = rd_kafka_queue_new(handle.pointer)
         do throws(RdKafkaError) {
@@ -206,8 +210,11 @@ package final class Tail: Sendable {
         /// A last event was given: what is left in the queue is not to be looked at.
         var isDone = false
 
+        /// A lost connection is told before what came over the next one.
         mutating func flush() {
-            if let records = intake.take() { tail.give(records) }
+            guard let records = intake.take(tail.stamp()) else { return }
+            tail.serveEvents()
+            tail.give(records)
         }
 
         mutating func take(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {

@@ -14,7 +14,13 @@ final class KafkaDrillBroker: DrillBroker {
 
     static func start(_ kafka: KafkaAvailability, _ site: DrillSite, topic: String) async throws -> KafkaDrillBroker {
         let broker = try await KafkaBroker.formatted(kafka, stays: site.keeps)
-        try await broker.start()
+        do {
+            try await broker.start()
+        } catch {
+            // Java may be running, and stays behind where the site is kept.
+            try? await broker.close()
+            throw error
+        }
         return KafkaDrillBroker(broker, topic: topic)
     }
 

@@ -55,8 +55,14 @@ extension Indexer {
         let left = await ownRecords(crossing, old.epoch)
         guard let opened = try await crossing.openNext(epochRecords, for: self) else { return }
         let record = opened.record
-        for effect in try stepAndPublish(.enter(record.epoch, record.log.genesis ?? .zero, ending.end)) {
-            if case .stopped(let error) = effect { throw error }
+        do throws(VarveError) {
+            for effect in try stepAndPublish(.enter(record.epoch, record.log.genesis ?? .zero, ending.end)) {
+                if case .stopped(let error) = effect { throw error }
+            }
+        } catch {
+            // Nobody else has it; the old one is closed with the node.
+            await opened.log.close()
+            throw error
         }
         var generator = SystemRandomNumberGenerator()
         let writer: UInt64 = generator.next()

@@ -26,15 +26,36 @@ extension Indexer {
     func watchEnd() async {
         while !Task.isCancelled {
             let (log, epoch) = present.withLock { ($0.log, $0.epoch) }
-            if !isOver, let range = try? await log.range(), self.epoch == epoch {
-                let now = ContinuousClock.now
-                published.withLock { published in
-                    published.logEnd = max(published.logEnd, range.upperBound)
-                    published.endSeen = (range.upperBound, now)
+            if !isOver {
+                do throws(VarveError) {
+                    let range = try await log.range()
+                    if self.epoch == epoch { seeEnd(range.upperBound) }
+                } catch {
+                    if error.code == .logUnreachable, self.epoch == epoch { missEnd(error) }
                 }
             }
             try? await Task.sleep(for: .seconds(1))
         }
+    }
+
+    private func seeEnd(_ end: Offset) {
+        let now = ContinuousClock.now
+        let wasAway = published.withLock { published in
+            published.logEnd = max(published.logEnd, end)
+            published.endSeen = (end, now)
+            defer { published.logTrouble = nil }
+            return published.logTrouble != nil
+        }
+        if wasAway { logger.info("the log answers again", metadata: ["end": "\(end)"]) }
+    }
+
+    /// Reads of what is applied go on; what is submitted waits.
+    private func missEnd(_ error: VarveError) {
+        let isNews = published.withLock { published in
+            defer { published.logTrouble = error }
+            return published.logTrouble == nil
+        }
+        if isNews { logger.warning("the log does not answer: \(error)", metadata: ["code": error.code.rawValue]) }
     }
 
     /// Reads genesis and last applied record again and compares; nil when the log is still the same one.

@@ -73,6 +73,8 @@ package final class Indexer: Sendable {
         var stopped: VarveError?
         /// The newest trouble of the flusher, nil while all is well.
         var trouble: VarveError?
+        /// Why the log does not say where its end is: its broker is away. nil while it does.
+        var logTrouble: VarveError?
         var foreignSeen = false
         var suspicionToldAt: ContinuousClock.Instant?
         var lastRecordAt: ContinuousClock.Instant

@@ -118,7 +118,8 @@ extension Indexer {
                 frozen.bytes += block.draft.counts.bytes
             }
             return Standing(
-                isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble, applied: machine.applied,
+                isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble ?? seen.logTrouble,
+                applied: machine.applied,
                 token: machine.token, inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
                 systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
                 sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,

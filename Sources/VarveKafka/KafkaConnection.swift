@@ -65,6 +65,14 @@ final class KafkaConnection: Sendable {
         }
     }
 
+    /// Where the first record stands that is not older than `time`; nil when there is none.
+    func firstOffset(_ name: String, notBefore time: Int64) async throws(VarveError) -> Int64? {
+        try await ask(name) { (admin) async throws(RdKafkaError) in
+            try await admin.firstOffset(
+                of: name, notBefore: time, withinMilliseconds: settings.answerMilliseconds)
+        }
+    }
+
     /// The first record in `range`; nil when there is none.
     func firstRecord(_ name: String, _ range: Range<Int64>) async throws(VarveError) -> RdKafkaRecord? {
         try await ask(name) { (admin) async throws(RdKafkaError) in

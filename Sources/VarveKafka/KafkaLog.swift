@@ -17,14 +17,18 @@ package import VarveModel
 /// large. It is read again then, the producer is made anew with batches that fit, and what would have fitted alone is
 /// refused with `OVERLOADED`: sent again, it is taken.
 package final class KafkaLog: Log {
-    private struct State {
+    struct State {
         var appender: Appender?
         /// Of the present appender.
         var highestReport: Int64 = -1
         /// Next offset that a tail will deliver; 0 while none has.
         var position: Int64 = 0
-        var expected: [Int64: Bytes] = [:]
+        /// With the stamp of its report.
+        var expected: [Int64: (record: Bytes, stamp: UInt64)] = [:]
         var identity = LogIdentity()
+        var proof = LogProof()
+        /// What is read one by one before the first tail is what the node starts from; later it may be what is in question.
+        var hadTail = false
         /// For the reader, with the next batch.
         var suspicion: String?
         /// How often an offset or a record did not fit, and how many of these a check has covered: while it runs, nothing
@@ -48,7 +52,9 @@ package final class KafkaLog: Log {
     let messageBytesMax: Int
     let recordLimit: Atomic<Int>
     let meter: KafkaLogMeter
-    private let state = Mutex(State())
+    let state = Mutex(State())
+    /// How many proofs have begun.
+    let proofsBegun = Atomic<UInt64>(0)
 
     /// Most reports that are kept for comparison; beyond it they go unchecked.
     private static let expectedMax = 65_536
@@ -113,6 +119,7 @@ package final class KafkaLog: Log {
                     let before = state.withLock { $0.position }
                     try appender.submit(records.map(\.array)) { [self] reports in
                         continuation.resume(returning: .success(take(reports, of: records, readBefore: before)))
+                        proveEarly()
                     }
                 } catch {
                     continuation.resume(returning: .failure(error))
@@ -155,13 +162,21 @@ package final class KafkaLog: Log {
         }
     }
 
+    /// What was reported is about to be read back: a proof that begins now is likely done by then.
+    private func proveEarly() {
+        let isDue = state.withLock { !$0.expected.isEmpty && !$0.proof.isRunning }
+        guard isDue, !connection.isEmbedded else { return }
+        let stamp = stamp
+        Task { await prove(after: stamp) }
+    }
+
     private func check(_ offset: Int64, _ record: Bytes, readBefore: Int64, _ state: inout State) {
         if offset < readBefore {
             doubt("a record was stored at offset \(offset), below \(readBefore), which was read before", &state)
         } else if offset <= state.highestReport {
             doubt("a record was stored at offset \(offset), after another at \(state.highestReport)", &state)
         } else if !state.tails.isEmpty, offset >= state.position, state.expected.count < Self.expectedMax {
-            state.expected[offset] = record
+            state.expected[offset] = (record, stamp)
         }
         state.highestReport = max(state.highestReport, offset)
     }
@@ -234,7 +249,13 @@ package final class KafkaLog: Log {
         let range = try await connection.range(topic)
         let first = max(offset.value, range.lowerBound)
         guard first < range.upperBound else { return nil }
-        return try await connection.firstRecord(topic, first..<range.upperBound).map(LogEntry.init)
+        let record = try await connection.firstRecord(topic, first..<range.upperBound)
+        if let record {
+            state.withLock { state in
+                if !state.hadTail { state.identity.note(record) }
+            }
+        }
+        return record.map(LogEntry.init)
     }
 
     package func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
@@ -251,6 +272,7 @@ package final class KafkaLog: Log {
             throw error
         }
         let closed = state.withLock { state in
+            state.hadTail = true
             if !state.closed { state.tails[ObjectIdentifier(tail)] = tail }
             return state.closed
         }
@@ -285,11 +307,12 @@ package final class KafkaLog: Log {
     func delivered(_ records: RdKafkaRecords) -> String? {
         state.withLock { state in
             state.identity.note(records)
+            state.proof.note(records)
             if !state.expected.isEmpty {
                 let values = Bytes(records.values)
                 for place in records.places {
                     guard let promised = state.expected.removeValue(forKey: place.offset) else { continue }
-                    if promised != values[place.range] {
+                    if promised.record != values[place.range] {
                         doubt("offset \(place.offset) holds another record than the one reported there", &state)
                     }
                 }
@@ -346,20 +369,41 @@ package final class KafkaLog: Log {
         state.withLock { $0.settledDoubts = max($0.settledDoubts, doubts) }
     }
 
+    /// The stamp of what a tail has taken: that of the last report when it is all of this handle's own, as promised.
+    func stamp(of records: RdKafkaRecords) -> UInt64 {
+        state.withLock { state in
+            guard state.expected.count >= records.places.count else { return records.stamp }
+            var stamp: UInt64 = 0
+            for place in records.places {
+                guard let promised = state.expected[place.offset] else { return records.stamp }
+                stamp = max(stamp, promised.stamp)
+            }
+            return min(stamp, records.stamp)
+        }
+    }
+
+    /// Reads the pinned records again; whether they are there.
+    @discardableResult
+    func prove(_ identity: LogIdentity) async -> Bool {
+        do throws(VarveError) {
+            switch try await identity.check(connection, topic) {
+            case .other(let error): condemn(error)
+            case .notCheckable: state.withLock { $0.proved = .now }
+            case .same:
+                state.withLock { $0.proved = .now }
+                return true
+            }
+        } catch {
+            note(suspicion: "the log's identity cannot be checked: \(error.message)")
+        }
+        return false
+    }
+
     /// The same when the last proof is old, before more of the log is read.
     func proveIfDue() async {
         let due = Duration.milliseconds(connection.settings.identityCheckMilliseconds)
         let identity = state.withLock { .now - $0.proved >= due ? $0.identity : nil }
         if let identity { await prove(identity) }
-    }
-
-    private func prove(_ identity: LogIdentity) async {
-        do throws(VarveError) {
-            if case .other(let error) = try await identity.check(connection, topic) { return condemn(error) }
-            state.withLock { $0.proved = .now }
-        } catch {
-            note(suspicion: "the log's identity cannot be checked: \(error.message)")
-        }
     }
 
     /// The topic is another one, or gone: no append is sent any more, open ones end as unknown, every tail throws.

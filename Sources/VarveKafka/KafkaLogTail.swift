@@ -38,6 +38,7 @@ package final class KafkaLogTail: LogTail {
             switch event {
             case .records(let records):
                 guard let last = records.places.last else { continue }
+                await log.prove(after: log.stamp(of: records))
                 await log.proveIfDue()
                 if let condemned = log.condemned { throw await finish(condemned) }
                 position.withLock { $0 = last.offset + 1 }
@@ -100,7 +101,7 @@ package final class KafkaLogTail: LogTail {
             return try Tail(
                 log.connection.client, topic: log.topic, from: offset, messageBytesMax: log.messageBytesMax,
                 fetchWaitMilliseconds: log.connection.fetchWaitMilliseconds,
-                onNotice: { [meter = log.meter] in meter.hear($0) })
+                stamp: { [weak log] in log?.stamp ?? 0 }, onNotice: { [meter = log.meter] in meter.hear($0) })
         } catch {
             throw VarveError(.logUnreachable, "no Kafka reader can be made: \(error.message)")
         }

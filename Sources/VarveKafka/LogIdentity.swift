@@ -25,6 +25,11 @@ struct LogIdentity: Sendable {
         if newest.map({ last.offset >= $0.offset }) ?? true { newest = Pin(records.record(last)) }
     }
 
+    mutating func note(_ record: RdKafkaRecord) {
+        if earliest.map({ record.offset < $0.offset }) ?? true { earliest = Pin(record) }
+        if newest.map({ record.offset >= $0.offset }) ?? true { newest = Pin(record) }
+    }
+
     enum Verdict: Sendable {
         case same
         /// Nothing that was seen is still held: neither proved nor refuted.

@@ -11,7 +11,7 @@ package struct NodeStatus: Sendable {
     package enum State: String, Sendable {
         case starting
         case ready
-        /// Serving, but something is wrong: blocks cannot be written.
+        /// Serving, but something is wrong: blocks cannot be written, or the log does not answer.
         case degraded
         case stopped
     }

@@ -129,6 +129,29 @@ import VarveTestSupport
         await log.close()
     }
 
+    /// Another embedded broker in this one's place is another process: what is read of it comes after the suspicion.
+    @Test func nothingThatComesOverANewConnectionIsReadBeforeTheLossOfTheOldOneIsTold() async throws {
+        let embedded = try Embedded()
+        let log = try await embedded.provider.open(.first)
+        let tail = try await log.tail(from: .zero)
+        _ = await log.append(records(0..<1))
+        #expect(try await tail.entries(1).count == 1)
+        for round in 1..<6 {
+            embedded.broker.setBroker(1, down: true)
+            async let report = log.append(records(round..<round + 1))
+            embedded.broker.setBroker(1, down: false)
+            var isSuspect = false
+            var found = 0
+            while found == 0, let batch = try await tail.next() {
+                isSuspect = isSuspect || batch.suspicion != nil
+                found = batch.entries.count
+            }
+            #expect(isSuspect, "round \(round)")
+            _ = await report
+        }
+        await log.close()
+    }
+
     @Test func aClosedLogEndsItsTailsAndRefusesAppends() async throws {
         let embedded = try Embedded()
         let log = try await embedded.provider.open(.first)
