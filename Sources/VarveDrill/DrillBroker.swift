@@ -55,10 +55,7 @@ final class EmbeddedDrillBroker: DrillBroker {
 
     var servers: String { state.withLock { $0.servers } }
 
-    /// One that stands still hears nothing before it goes on.
-    var howToStop: [String] {
-        state.withLock { $0.process }.map { ["kill \($0.id)", "kill -CONT \($0.id)"] } ?? []
-    }
+    var howToStop: [String] { state.withLock { $0.process }.map { ["kill -9 \($0.id)"] } ?? [] }
 
     func lose(_ epoch: Int) async throws -> String {
         await endPresent()

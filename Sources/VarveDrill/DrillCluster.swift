@@ -271,10 +271,10 @@ package final class DrillCluster: Sendable {
         throw DrillFailure("the nodes do not come to one position: \(seen)")
     }
 
-    /// Commands that end what was left running.
+    /// Commands that end what was left running. At once: what comes behind them removes its files.
     var howToStop: [String] {
         let running = nodes.compactMap(\.processID).map { "\($0)" }
-        return (running.isEmpty ? [] : ["kill " + running.joined(separator: " ")]) + broker.howToStop
+        return (running.isEmpty ? [] : ["kill -9 " + running.joined(separator: " ")]) + broker.howToStop
     }
 
     func end() async {

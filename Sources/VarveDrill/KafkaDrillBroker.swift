@@ -69,7 +69,7 @@ final class KafkaDrillBroker: DrillBroker {
     }
 
     var howToStop: [String] {
-        (broker.processID.map { ["kill \($0)"] } ?? []) + ["rm -r \(broker.directory)"]
+        (broker.processID.map { ["kill -9 \($0)"] } ?? []) + ["rm -r \(broker.directory)"]
     }
 
     func end() async { try? await broker.close() }

@@ -8,7 +8,7 @@ extension Drill {
         let cluster = try await drill.build { cluster in
             try SmallDisk.mount(at: cluster.storage, megabytes: 8)
             let path = cluster.storage
-            drill.undoAtEnd("umount \(path)") { SmallDisk.unmount(path) }
+            drill.undoAtEnd("umount -l \(path)") { SmallDisk.unmount(path) }
         }
         try await cluster.write(20)
         try await cluster.flush()
