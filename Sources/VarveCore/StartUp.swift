@@ -30,6 +30,8 @@ package struct StartUp: Sendable {
     package var peers: [Peer]?
     /// This node's own earlier process: it proves nothing by itself, and where it came to counts.
     package var own: Peer?
+    /// Whether the old log takes another record, so that a seal can end it.
+    package var writing: Writing?
     /// Missing things were looked for a second time.
     package var hasLookedAgain = false
 
@@ -90,6 +92,12 @@ package struct StartUp: Sendable {
         }
     }
 
+    /// What the old log says to a record of ours.
+    package enum Writing: Sendable, Equatable {
+        case taken
+        case refused(VarveError)
+    }
+
     /// A node, as its heartbeat and watching it tell.
     package struct Peer: Sendable, Equatable {
         package var node: String
@@ -133,6 +141,8 @@ package struct StartUp: Sendable {
         /// The place of the epoch to begin.
         case target(Epoch)
         case peers
+        /// A barrier is appended to the recorded log of the newest epoch. Asked last: nothing is written before a refusal.
+        case writing
         /// After some seconds, the log that was missing, and storage.
         case again
     }
@@ -147,16 +157,28 @@ package struct StartUp: Sendable {
         case refuse(VarveError)
     }
 
+    /// How the epoch before a new one ends.
+    package enum Way: Sendable, Equatable {
+        /// By a seal: what any node writes before it counts, and whatever comes behind it counts for nobody. So it does not
+        /// matter what happens between the proof and the end.
+        case seal
+        /// By the new epoch's record alone, where the old log takes no seal and every node says that nothing is in it.
+        case declare
+    }
+
     package struct Bump: Sendable, Equatable {
         package var epoch: Epoch
+        package var way: Way
+        /// Where the old epoch ends when it is declared; a seal stands at or behind it.
         package var end: ParentEnd
         /// As it stands in the epoch record: the same on every node.
         package var reason: String
         /// What proves that nothing is lost; for the log line.
         package var proof: String
 
-        package init(epoch: Epoch, end: ParentEnd, reason: String, proof: String) {
+        package init(epoch: Epoch, way: Way, end: ParentEnd, reason: String, proof: String) {
             self.epoch = epoch
+            self.way = way
             self.end = end
             self.reason = reason
             self.proof = proof
@@ -222,7 +244,8 @@ package struct StartUp: Sendable {
         case .missing: break
         case .present(let contents) where contents.isNew: break
         case .present(let contents):
-            if let refusal = occupied(contents, next, current, end) { return refuse(refusal) }
+            let isRead = if case .present = old { true } else { false }
+            if let refusal = occupied(contents, next, current, isRead ? nil : end) { return refuse(refusal) }
         }
         guard let peers else { return .look(.peers) }
         let alive = peers.filter { $0.isAlive && $0.epoch == current.epoch }.map(\.node)
@@ -235,7 +258,8 @@ package struct StartUp: Sendable {
                         "stop all nodes, then start them with epoch: \(next); to move without a stop: varve epoch migrate"
                 ))
         }
-        return conclude(old, peers, current, Bump(epoch: next, end: end, reason: Self.byConfiguration, proof: ""))
+        let bump = Bump(epoch: next, way: .declare, end: end, reason: Self.byConfiguration, proof: "")
+        return conclude(old, peers, current, bump)
     }
 
     /// Whether it is proved that nothing stands behind what storage holds.
@@ -250,17 +274,21 @@ package struct StartUp: Sendable {
                             + "\(rest.last ?? newestPosition)",
                         next: "start once with epoch: \(current.epoch) and varve blocks flush, or " + Self.planCommand))
             }
-            bump.proof = "the old log was read to its end and holds no transaction behind \(newestPosition)"
+            guard let writing else { return .look(.writing) }
+            if case .refused(let error) = writing, !areStopped(peers, of: current, before: bump.end) {
+                return refuse(
+                    ahead(
+                        "the configuration says epoch \(bump.epoch), but the log of epoch \(current.epoch) "
+                            + "(\(current.log.place)) takes no seal: \(error.code): \(error.message). It holds no transaction "
+                            + "behind \(newestPosition), and that none comes cannot be ruled out"))
+            }
+            bump.way = writing == .taken ? .seal : .declare
+            bump.proof =
+                "the old log was read to its end and holds no transaction behind \(newestPosition)"
+                + (bump.way == .seal ? "; it is sealed" : ", and every node of it was stopped in order")
             return .decided(.bump(bump))
         }
-        let witnesses = peers.filter { $0.epoch == current.epoch }
-        let effects = bump.end.effectChain
-        let all = witnesses + [own].compactMap { $0 }.filter { $0.epoch == current.epoch }
-        if !witnesses.isEmpty,
-            all.allSatisfy({ peer in
-                peer.stopped.map { $0 <= bump.end.position || peer.effectChain == effects } ?? false
-            })
-        {
+        if areStopped(peers, of: current, before: bump.end) {
             bump.proof =
                 "every node of epoch \(current.epoch) was stopped in order with nothing behind \(newestPosition)"
             return .decided(.bump(bump))
@@ -285,9 +313,20 @@ package struct StartUp: Sendable {
         }
     }
 
+    /// Whether every node of the epoch said at its stop that it had applied nothing behind `end` that has an effect.
+    private func areStopped(_ peers: [Peer], of current: EpochRecord, before end: ParentEnd) -> Bool {
+        let witnesses = peers.filter { $0.epoch == current.epoch }
+        let all = witnesses + [own].compactMap { $0 }.filter { $0.epoch == current.epoch }
+        return !witnesses.isEmpty
+            && all.allSatisfy { peer in
+                peer.stopped.map { $0 <= end.position || peer.effectChain == end.effectChain } ?? false
+            }
+    }
+
     /// Why what stands at the new place cannot be the new epoch's log; nil when it is just that.
+    /// - Parameter end: where the old epoch is declared to end; nil when a seal ends it.
     private func occupied(
-        _ contents: Contents, _ next: Epoch, _ current: EpochRecord, _ end: ParentEnd
+        _ contents: Contents, _ next: Epoch, _ current: EpochRecord, _ end: ParentEnd?
     ) -> VarveError? {
         let place = configured.reference(of: next).place
         guard let genesis = contents.genesis, genesis.database == database, genesis.epoch == next else {
@@ -296,11 +335,14 @@ package struct StartUp: Sendable {
                     + "are not this database's; storage is at \(newestPosition)",
                 next: "empty or rename that log, or name another")
         }
-        guard genesis.parent?.genesis == current.log.genesis, genesis.parent?.end == end else {
-            let found = genesis.parent?.end?.position.description ?? "a seal"
+        guard genesis.parent?.genesis == current.log.genesis, genesis.parent?.end == end,
+            genesis.began == (end == nil ? .sealed : .lost)
+        else {
+            let found = genesis.parent?.end.map { "\($0.position)" } ?? "a seal"
             return ahead(
-                "the configuration says epoch \(next), but \(place) was begun behind \(found), storage has gone on to "
-                    + "\(end.position)",
+                "the configuration says epoch \(next), but \(place) was begun behind \(found), "
+                    + (end.map { "storage has gone on to \($0.position)" }
+                        ?? "and the log of epoch \(current.epoch), which storage has up to \(newestPosition), is to be sealed"),
                 next: "delete that log (nothing in it was ever acknowledged), or name another")
         }
         return nil
@@ -329,7 +371,7 @@ package struct StartUp: Sendable {
         return .decided(
             .bump(
                 Bump(
-                    epoch: next, end: end, reason: Self.byNature,
+                    epoch: next, way: .declare, end: end, reason: Self.byNature,
                     proof: "the log of epoch \(current.epoch) ended with its process; what was not in a block is lost"))
         )
     }

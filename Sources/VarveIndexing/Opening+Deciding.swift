@@ -32,6 +32,7 @@ extension Opening {
             case .look(.peers):
                 startUp.peers = try await watchPeers()
                 startUp.own = try ownLast()
+            case .look(.writing): startUp.writing = try await tryWriting(startUp)
             case .look(.again):
                 await pause()
                 startUp.old = await lookAtOld(startUp)
@@ -81,6 +82,35 @@ extension Opening {
         }
     }
 
+    /// Appends a barrier to the newest recorded log: what takes none takes no seal. One that does not answer is tried again.
+    private func tryWriting(_ startUp: StartUp) async throws(VarveError) -> StartUp.Writing {
+        guard let current = startUp.epochs.last, let database = startUp.database else {
+            return .refused(VarveError(.logMissing, "no log is recorded"))
+        }
+        let barrier = Record(
+            header: RecordHeader(
+                type: .barrier, logTag: LogTag(database: database, genesis: current.log.genesis ?? .zero),
+                id: Means.makeID()),
+            payload: Bytes())
+        return try await append(barrier, toLogOf: current)
+    }
+
+    private func append(_ record: Record, toLogOf current: EpochRecord) async throws(VarveError) -> StartUp.Writing {
+        guard let provider = try await places.provider(for: current.log, of: current.epoch) else {
+            throw StartUp.missing(current)
+        }
+        let results = try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
+            await log.append([record.encoded()])
+        }
+        switch results.first {
+        case .stored?: return .taken
+        case .refused(let error)? where error.code != .logUnreachable: return .refused(error)
+        case .refused(let error)?, .unknown(let error)?:
+            throw VarveError(.logUnreachable, error.message, next: "nothing: it is tried again")
+        case nil: throw VarveError(.logUnreachable, "\(current.log.place) did not report on a record")
+        }
+    }
+
     private func lookAtTarget(_ epoch: Epoch) async -> StartUp.Finding {
         do throws(VarveError) {
             guard try await provider.probe(epoch) == .present else { return .missing }
@@ -111,25 +141,47 @@ extension Opening {
 
     // MARK: A new epoch without a seal
 
-    /// Makes the new epoch's log with its genesis, then its record; or takes over what another node has just made.
-    /// - Returns: what to tell the operator, and whether nodes had applied more than is kept.
+    /// Makes the new epoch's log with its genesis, then seals the old one; the nodes cross at the seal, this one too, and
+    /// record the new epoch. An end that is declared stands in the record, made here or by another node just now.
+    ///
+    /// Everything that was looked at may have changed since: this process may have stood still for hours. A seal makes that
+    /// harmless, for what came before it counts. Before a declaration it is looked at again.
+    /// - Returns: what to tell the operator, and whether nodes had applied more than is kept; nil when everything has to be
+    ///   looked at again.
     func begin(
         _ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch]
-    ) async throws(VarveError) -> (note: String, losesSomething: Bool) {
+    ) async throws(VarveError) -> (note: String, losesSomething: Bool)? {
         guard let parent = epochs.last, let database = try store.readFormat()?.database,
             let parentGenesis = parent.record.log.genesis
         else { throw storageMissing(nil) }
         let inForce = try store.manifests(of: epochs, database: database).last?.manifest.settings ?? settings
+        let isSealed = bump.way == .seal
         let start = EpochStart(
-            database: database, epoch: bump.epoch, began: .lost, settings: inForce,
-            parent: Genesis.Parent(genesis: parentGenesis, end: bump.end))
-        let reference = try await start.begin(at: provider)
+            database: database, epoch: bump.epoch, began: isSealed ? .sealed : .lost, settings: inForce,
+            parent: Genesis.Parent(genesis: parentGenesis, end: isSealed ? nil : bump.end))
+        let reference: LogReference
+        do throws(VarveError) {
+            reference = try await start.begin(at: provider)
+        } catch {
+            // Another node has just begun it in another way: the table says what that means.
+            guard error.code == .targetUnfit else { throw error }
+            return nil
+        }
+        let note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
+        if isSealed {
+            let seal = Record(
+                header: RecordHeader(
+                    type: .seal, logTag: LogTag(database: database, genesis: parentGenesis), id: Means.makeID()),
+                payload: Seal(next: bump.epoch, log: reference).encoded())
+            if case .refused(let error) = try await append(seal, toLogOf: parent.record) { throw error }
+            return (note, false)
+        }
+        if bump.reason == StartUp.byConfiguration, try !holds(bump, behind: epochs, database) { return nil }
         let record = EpochRecord(
             epoch: bump.epoch, parent: parent.digest, began: .lost, log: reference, parentEnd: bump.end,
             reason: bump.reason)
         // Another record there is a decision that was faster: what it says is read in the next round.
         _ = try store.publishEpochRecord(record)
-        let note = "epoch \(bump.epoch) begins behind \(bump.end.position): \(bump.proof)"
         // What is proved needs no second word; a log that ended with its process took along what had effects behind the end.
         let lost = try store.heartbeats().compactMap { try? Heartbeat.decode($0.bytes) }.filter { heartbeat in
             heartbeat.epoch == parent.record.epoch && heartbeat.effectChain != bump.end.effectChain
@@ -137,6 +189,21 @@ extension Opening {
         }.compactMap(\.applied).max()
         guard bump.reason == StartUp.byNature, let lost else { return (note, false) }
         return (note + "; nodes had applied up to \(lost)", true)
+    }
+
+    /// Whether storage still ends where the old epoch is declared to end, and no node has begun in it again.
+    private func holds(
+        _ bump: StartUp.Bump, behind epochs: [BlockStore.StoredEpoch], _ database: DatabaseID
+    ) throws(VarveError) -> Bool {
+        guard let current = epochs.last?.record else { return false }
+        let newest = try store.manifests(of: epochs, database: database).last?.manifest
+        guard StartUp.end(of: current, newest: newest) == bump.end else { return false }
+        return try store.heartbeats().allSatisfy { name, bytes in
+            guard name != node, let heartbeat = try? Heartbeat.decode(bytes), heartbeat.epoch == current.epoch else {
+                return true
+            }
+            return heartbeat.stopped != nil
+        }
     }
 }
 

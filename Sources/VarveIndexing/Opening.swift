@@ -105,6 +105,17 @@ package struct Opening: Sendable {
         return next.flatMap { try? store.epochRecord($0) } != nil
     }
 
+    /// Proving and loading take their time, and this process may have stood still meanwhile: what is read behind an end that
+    /// was declared since counts for nobody.
+    private func requireNotGivenUp(_ epochs: [BlockStore.StoredEpoch]) throws(VarveError) {
+        guard let next = epochs.last?.record.epoch.next, let record = try store.epochRecord(next)?.record,
+            Succession(record, isKnown: false).endsNode
+        else { return }
+        throw VarveError(
+            .epochStale, "epoch \(next) has begun while this node started in the one before",
+            next: "nothing: the node begins again")
+    }
+
     // MARK: The recorded log
 
     private func openRecorded(
@@ -127,6 +138,7 @@ package struct Opening: Sendable {
                 try store.objects.persist(BlockStore.manifestName(newest.last.epoch, newest.number))
             }
             let loaded = try loading.load(settings: settings, genesis: proof.genesis)
+            try requireNotGivenUp(epochs)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, places: places,
                 epoch: current.epoch, epochs: epochs, genesis: proof.genesis, evidence: proof.evidence,

@@ -68,8 +68,8 @@ struct Replay {
         for effect in try machine.step(.records(machine.epoch, records), reading: blocks) {
             switch effect {
             case .decided(let decision):
-                answered.insert(decision.id)
-                guard decision.position > before ?? .zero else { continue }
+                // A record of an id that is decided already has that decision again, with its earlier position.
+                guard answered.insert(decision.id).inserted, decision.position > before ?? .zero else { continue }
                 piece.submissions.append(
                     EpochPlan.Submission(id: decision.id, position: decision.position, outcome: decision.outcome))
             case .damaged(let offset, let reason):

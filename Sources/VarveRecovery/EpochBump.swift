@@ -64,6 +64,7 @@ package struct EpochBump: Sendable {
         if way == .salvage, !plan.submissions.isEmpty {
             salvaged = try await salvage(reference, next, end, progress)
         }
+        try await requireNothingNew()
         let record = EpochRecord(
             epoch: next, parent: parent.digest, began: .lost, log: reference, parentEnd: end,
             reason: reason(salvaged))
@@ -80,6 +81,59 @@ package struct EpochBump: Sendable {
                 + "\(other?.began.description ?? "otherwise"), behind "
                 + "\(other?.parentEnd?.position.description ?? "?") (\(other?.reason ?? "")). That one counts",
             next: "varve epoch status --config node.yaml")
+    }
+
+    /// Making the plan and salvaging took their time, and this process may have stood still: a node that was started in the
+    /// old epoch meanwhile has answered, and what it answered would be lost without a word.
+    private func requireNothingNew() async throws(VarveError) {
+        if let found = try await newRecords() { throw stale(found) }
+        let newest = try cold.store.manifests(of: cold.epochs, database: cold.database).last?.manifest
+        guard StartUp.end(of: cold.current, newest: newest) == plan.safe else {
+            throw stale("storage has gone on to \(newest?.last ?? .zero)")
+        }
+        for (node, bytes) in try cold.store.heartbeats() {
+            guard let heartbeat = try? Heartbeat.decode(bytes), heartbeat.epoch == plan.epoch else { continue }
+            let known = plan.peers.first { $0.node == node }
+            guard known?.applied == heartbeat.applied, known?.wasStopped == (heartbeat.stopped != nil) else {
+                throw stale("\(node) has run in epoch \(plan.epoch) since")
+            }
+        }
+    }
+
+    /// What stands behind the piece of the old log that the plan knows.
+    private func newRecords() async throws(VarveError) -> String? {
+        switch plan.rest {
+        case .none, .sealed: return nil
+        case .whole, .broken: break
+        }
+        guard let log = try await cold.open(cold.current) else { throw stale("the old log is gone") }
+        do throws(VarveError) {
+            let known = plan.recoverable
+            let from = known.epoch == plan.epoch ? known.offset.next : cold.current.log.genesisOffset ?? .zero
+            let range = try await log.range()
+            let tag = LogTag(database: cold.database, genesis: cold.current.log.genesis ?? .zero)
+            var found: Offset?
+            try await log.forEachBatch(from: max(from, range.lowerBound), to: range.upperBound) {
+                (entries) throws(VarveError) in
+                // Of a damaged one the plan says that it is there.
+                found = entries.first { entry in
+                    guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { return false }
+                    return [.transaction, .cancel, .settings, .seal].contains(record.header.type)
+                }?.offset
+                return found == nil
+            }
+            await log.close()
+            return found.map { "the old log has gone on to \(Position(plan.epoch, $0))" }
+        } catch {
+            await log.close()
+            throw error
+        }
+    }
+
+    private func stale(_ what: String) -> VarveError {
+        VarveError(
+            .planStale, "\(what), behind what the plan was made from. No epoch was begun",
+            next: "stop all nodes, then: varve epoch plan --config node.yaml")
     }
 
     /// What stands in the record: the way, and what is known to be lost by it.

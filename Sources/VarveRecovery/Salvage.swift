@@ -19,6 +19,7 @@ package enum Salvage {
     private static let batchRecordsMax = 4_096
     private static let batchBytesMax = 8 * 1024 * 1024
 
+    /// - Throws: `PLAN_STALE` when one of them has come to no decision in the target, because the source no longer holds it.
     /// - Parameters:
     ///   - wanted: which of the source's submissions, with what they came to there.
     ///   - replay: stands before `beginningAt` in the target; reads all of it.
@@ -26,7 +27,8 @@ package enum Salvage {
         _ wanted: [EpochPlan.Submission], from source: any Log, of record: EpochRecord, database: DatabaseID,
         to target: any Log, beginningAt start: Offset, _ replay: inout Replay, _ progress: (Int) -> Void
     ) async throws(VarveError) -> Applied {
-        guard let first = wanted.first, let last = wanted.last else { return Applied() }
+        let positions = wanted.map(\.position)
+        guard let first = positions.min(), let last = positions.max() else { return Applied() }
         var next = try await readBack(target, from: start, &replay)
         var there = Set(replay.piece.submissions.map(\.id))
         let outcomes = Dictionary(wanted.map { ($0.position, $0.outcome) }, uniquingKeysWith: { a, _ in a })
@@ -34,10 +36,10 @@ package enum Salvage {
         var applied = Applied()
         var batch: [Record] = []
         var bytes = 0
-        let tail = try await source.tail(from: first.position.offset)
+        let tail = try await source.tail(from: first.offset)
         reading: while let read = try await tail.next() {
             for entry in read.entries {
-                if entry.offset > last.position.offset { break reading }
+                if entry.offset > last.offset { break reading }
                 let position = Position(record.epoch, entry.offset)
                 guard let known = outcomes[position], case .record(var old) = Record.decode(entry.bytes, tag: tag),
                     there.insert(old.header.id).inserted
@@ -59,7 +61,7 @@ package enum Salvage {
                     (batch, bytes) = ([], 0)
                 }
             }
-            if let end = read.entries.last, end.offset >= last.position.offset { break }
+            if let end = read.entries.last, end.offset >= last.offset { break }
         }
         await tail.close()
         if !batch.isEmpty {
@@ -67,12 +69,31 @@ package enum Salvage {
             applied.count += batch.count
             progress(applied.count)
         }
+        try requireDecided(wanted, replay)
         let now = Dictionary(replay.piece.submissions.map { ($0.id, $0.outcome) }, uniquingKeysWith: { a, _ in a })
         applied.differing = wanted.filter { submission in
             guard let then = submission.outcome, let outcome = now[submission.id], let outcome else { return false }
             return outcome != then && !(then == .expired && outcome == .cancelled)
         }
         return applied
+    }
+
+    /// What is not there is lost, and the record that would be written next says that nothing is.
+    private static func requireDecided(
+        _ wanted: [EpochPlan.Submission], _ replay: Replay
+    ) throws(VarveError) {
+        let snapshot = Snapshot(replay.machine, replay.blocks)
+        var missing: [EpochPlan.Submission] = []
+        for submission in wanted
+        where !replay.answered.contains(submission.id) && replay.machine.window[submission.id] == nil {
+            if try snapshot.decision(submission.id) == nil { missing.append(submission) }
+        }
+        guard let first = missing.first else { return }
+        throw VarveError(
+            .planStale,
+            "\(missing.count) of \(wanted.count) transactions were not salvaged, \(first.id) at \(first.position) is the first: "
+                + "the old log no longer holds them. No epoch was begun; what is salvaged is found again and not written twice",
+            next: "varve epoch plan --config node.yaml")
     }
 
     /// A record that ids were forgotten before is void; it is appended again, so often at most.

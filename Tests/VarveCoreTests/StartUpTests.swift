@@ -61,17 +61,20 @@ import VarveModel
     }
 
     static let bump = StartUp.Bump(
-        epoch: epoch(1), end: end(0, 100), reason: "by configuration",
-        proof: "the old log was read to its end and holds no transaction behind 0-100")
+        epoch: epoch(1), way: .seal, end: end(0, 100), reason: "by configuration",
+        proof: "the old log was read to its end and holds no transaction behind 0-100; it is sealed")
 
     func refusal(_ start: StartUp) -> VarveError? {
         if case .decided(.refuse(let error)) = start.decide() { return error }
         return nil
     }
 
-    func isBump(_ start: StartUp) -> Bool {
-        if case .decided(.bump) = start.decide() { return true }
-        return false
+    func isBump(_ start: StartUp) -> Bool { way(start) != nil }
+
+    /// How the old epoch is ended; nil when it is not.
+    func way(_ start: StartUp) -> StartUp.Way? {
+        if case .decided(.bump(let bump)) = start.decide() { return bump.way }
+        return nil
     }
 
     // MARK: Storage is empty
@@ -162,10 +165,11 @@ import VarveModel
         start.old = old
         start.target = .missing
         start.peers = []
+        start.writing = .taken
         return start
     }
 
-    @Test func theNextEpochAsksForTheOldLogThenTheTargetThenTheNodes() {
+    @Test func theNextEpochAsksForTheOldLogThenTheTargetThenTheNodesThenWhetherASealIsTaken() {
         var start = Self.start(1)
         #expect(start.decide() == .look(.old))
         start.old = Self.read(StartUp.Rest())
@@ -173,6 +177,8 @@ import VarveModel
         start.target = .missing
         #expect(start.decide() == .look(.peers))
         start.peers = []
+        #expect(start.decide() == .look(.writing))
+        start.writing = .taken
         #expect(start.decide() == .decided(.bump(Self.bump)))
     }
 
@@ -186,6 +192,21 @@ import VarveModel
         #expect(error.code == .epochAhead)
         #expect(error.message.contains("1 transactions behind storage's newest position 0-100, up to 0-101"))
         #expect(error.next?.contains("varve epoch plan") == true)
+    }
+
+    @Test func anOldLogThatTakesNoSealNeedsNodesThatStoppedInOrder() throws {
+        var start = ready()
+        start.writing = .refused(VarveError(.storageFull, "no space"))
+        let error = try #require(refusal(start))
+        #expect(error.code == .epochAhead)
+        #expect(error.message.contains("STORAGE_FULL"))
+        #expect(error.next == "varve epoch plan --config node.yaml")
+        start.peers = [Self.peer("a", stopped: Self.position(0, 100))]
+        #expect(way(start) == .declare)
+        start.peers?.append(Self.peer("b"))
+        #expect(refusal(start)?.code == .epochAhead)
+        start.writing = .taken
+        #expect(way(start) == .seal)
     }
 
     @Test func aMissingOldLogIsNoProof() throws {
@@ -216,7 +237,7 @@ import VarveModel
     func nodesThatAllStoppedWithNothingUnindexedAreProof(_ old: StartUp.Finding) {
         var start = ready(old)
         start.peers = [Self.peer("a", stopped: Self.position(0, 100)), Self.peer("b", stopped: Self.position(0, 90))]
-        #expect(isBump(start))
+        #expect(way(start) == .declare)
         // A barrier behind the block moved the position and left the effects as they were.
         start.peers?.append(Self.peer("c", stopped: Self.position(0, 103), effects: 5))
         #expect(isBump(start))
@@ -265,9 +286,11 @@ import VarveModel
 
     // MARK: What stands in the new epoch's place
 
+    /// - Parameter end: nil is a genesis behind a seal.
     func target(_ end: ParentEnd?, database: DatabaseID = database, parent: GenesisID = genesis(0)) -> StartUp.Finding {
         let genesis = Genesis(
-            database: database, epoch: Self.epoch(1), log: Self.place.reference(of: Self.epoch(1)), began: .lost,
+            database: database, epoch: Self.epoch(1), log: Self.place.reference(of: Self.epoch(1)),
+            began: end == nil ? .sealed : .lost,
             settings: Settings(), parent: Genesis.Parent(genesis: parent, end: end))
         return .present(StartUp.Contents(range: .zero..<Offset(1), genesis: genesis))
     }
@@ -275,13 +298,35 @@ import VarveModel
     @Test func anEmptyTargetAndAGenesisBehindThisVeryEndAreTaken() {
         var start = ready()
         start.target = .present(StartUp.Contents(range: .zero..<Offset.zero))
-        #expect(isBump(start))
+        #expect(way(start) == .seal)
+        start.target = target(nil)
+        #expect(way(start) == .seal)
+        // The old log is gone, and its end is declared.
+        start = declaring
+        start.target = .present(StartUp.Contents(range: .zero..<Offset.zero))
+        #expect(way(start) == .declare)
         start.target = target(Self.end(0, 100))
-        #expect(isBump(start))
+        #expect(way(start) == .declare)
+    }
+
+    /// No old log, and a node that stopped in order.
+    var declaring: StartUp {
+        var start = ready(.missing)
+        start.peers = [Self.peer("a", stopped: Self.position(0, 100))]
+        return start
+    }
+
+    @Test func aGenesisThatBeganInTheOtherWayIsRefused() {
+        var start = ready()
+        start.target = target(Self.end(0, 100))
+        #expect(refusal(start)?.code == .epochAhead)
+        start = declaring
+        start.target = target(nil)
+        #expect(refusal(start)?.code == .epochAhead)
     }
 
     @Test func aStaleGenesisIsRefusedWithBothPositions() throws {
-        var start = ready()
+        var start = declaring
         start.target = target(Self.end(0, 50))
         let error = try #require(refusal(start))
         #expect(error.code == .epochAhead)
@@ -292,9 +337,9 @@ import VarveModel
         var start = ready()
         start.target = .present(StartUp.Contents(range: .zero..<Offset(9)))
         #expect(refusal(start)?.code == .epochAhead)
-        start.target = target(Self.end(0, 100), database: DatabaseID(high: 9, low: 9))
+        start.target = target(nil, database: DatabaseID(high: 9, low: 9))
         #expect(refusal(start)?.code == .epochAhead)
-        start.target = target(Self.end(0, 100), parent: Self.genesis(5))
+        start.target = target(nil, parent: Self.genesis(5))
         #expect(refusal(start)?.code == .epochAhead)
         // A topic from which everything has expired was not empty.
         start.target = .present(StartUp.Contents(range: Offset(9)..<Offset(9)))
@@ -333,6 +378,7 @@ import VarveModel
         start.epochs[1].parentEnd?.block = BlockNumber(3)
         start.target = .missing
         start.peers = []
+        start.writing = .taken
         #expect(isBump(start))
     }
 
