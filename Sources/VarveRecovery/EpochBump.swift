@@ -116,10 +116,11 @@ package struct EpochBump: Sendable {
             try await log.forEachBatch(from: max(from, range.lowerBound), to: range.upperBound) {
                 (entries) throws(VarveError) in
                 // Of a damaged one the plan says that it is there.
-                found = entries.first { entry in
-                    guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { return false }
-                    return [.transaction, .cancel, .settings, .seal].contains(record.header.type)
-                }?.offset
+                found =
+                    entries.first { entry in
+                        guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { return false }
+                        return [.transaction, .cancel, .settings, .seal].contains(record.header.type)
+                    }?.offset
                 return found == nil
             }
             await log.close()

@@ -8,34 +8,7 @@ import VarveStorage
 
 /// A refusal at start is made from what storage records when it is spoken, not from what it recorded seconds before.
 @Suite struct LookAgainTests {
-    /// Logs in memory that count as durable; something may happen when one of an epoch is asked for.
-    private final class Places: LogProvider {
-        let base = MemoryLogProvider()
-        private let interruption = Mutex<(@Sendable () async -> Void)?>(nil)
-        private let gone = Mutex<Set<Epoch>>([])
-
-        var isEphemeral: Bool { false }
-        var impliesEphemeral: Bool { false }
-        var warnings: [String] { [] }
-
-        func interruptOnce(_ body: @escaping @Sendable () async -> Void) { interruption.withLock { $0 = body } }
-        func lose(_ epoch: Epoch) { gone.withLock { _ = $0.insert(epoch) } }
-        func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference { try await base.reference(epoch) }
-        func named(_ name: String) -> any LogProvider { self }
-        func create(_ epoch: Epoch) async throws(VarveError) { try await base.create(epoch) }
-        func open(_ epoch: Epoch) async throws(VarveError) -> any Log { try await base.open(epoch) }
-        func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
-            let found = try await base.probe(epoch)
-            let body = interruption.withLock { body in
-                defer { body = nil }
-                return body
-            }
-            await body?()
-            return gone.withLock { $0.contains(epoch) } ? .missing : found
-        }
-    }
-
-    private let places = Places()
+    private let places = InterruptedLogs()
     private let store = BlockStore(MemoryObjectStore())
 
     private func open(_ epoch: Int? = nil) async throws -> OpenedDatabase {
@@ -80,7 +53,7 @@ import VarveStorage
         #expect(refused?.code == .epochAhead)
         #expect(refused?.message.contains("holds 1 transactions") == true)
         let failures = Mutex<[any Error]>([])
-        places.interruptOnce {
+        places.interruptOnce(.probing) {
             do { try await drop(first) } catch { failures.withLock { $0.append(error) } }
         }
         let opened = try await open(1)
@@ -94,7 +67,7 @@ import VarveStorage
         places.lose(.first)
         let refused = await #expect(throws: VarveError.self) { try await open() }
         #expect(refused?.code == .logMissing)
-        places.interruptOnce { try? await drop(first) }
+        places.interruptOnce(.probing) { try? await drop(first) }
         #expect(try await open().epoch == Epoch(1))
     }
 }

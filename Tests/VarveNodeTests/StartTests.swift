@@ -238,14 +238,17 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
                 #expect(decision.position.epoch == Epoch(1))
                 _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
                 let epochs = try node.epochs()
-                #expect(epochs.map(\.record.began) == [.initial, .lost])
-                #expect(epochs[0].end == before.token.position)
+                #expect(epochs.map(\.record.began) == [.initial, .sealed])
+                #expect(epochs[0].end.map { $0 > before.token.position } == true)
             }
-            // Once more without a word about the epoch, and back to the one that was given up.
-            try await withNode(configuration(path)) { (node: Node) async throws in
-                #expect(try await node.document("t", "b") == ["n": 2])
+            // Once more without a word about the epoch, and with the line of before, forgotten: it is followed.
+            for (configured, warns) in [(configuration(path), false), (configuration(path, epoch: 0), true)] {
+                try await withNode(configured) { (node: Node) async throws in
+                    #expect(node.status().epoch == Epoch(1))
+                    #expect(try await node.document("t", "b") == ["n": 2])
+                    #expect(node.status().warnings.contains { $0.contains("epoch: 1") } == warns)
+                }
             }
-            #expect(await refusal(configuration(path, epoch: 0)) == .epochStale)
         }
     }
 

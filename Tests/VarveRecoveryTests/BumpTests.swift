@@ -229,6 +229,46 @@ extension Node {
         }
     }
 
+    /// A producer that is not sure sends again: the same id, decided long ago, is the last record of the log.
+    @Test func whatStandsBetweenARecordAndItsRepetitionIsSalvaged() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let position = try #require(try await scene.plan().submissions.first?.position)
+            let cold = try scene.cold()
+            let log = try #require(try await cold.open(cold.current))
+            let repeated = try #require(try await log.read(at: position.offset))
+            _ = await log.append([repeated.bytes])
+            await log.close()
+            #expect(try await scene.plan().submissions.count == 2)
+            #expect(try await scene.bump(.salvage).salvaged == 2)
+            try await scene.withNode { (node: Node) async throws in
+                #expect(try await node.document("t", "b") == ["n": 2])
+                #expect(try await node.document("t", "c") == ["n": 3])
+            }
+        }
+    }
+
+    @Test(arguments: EpochPlan.Way.allCases)
+    func whatANodeWroteSinceThePlanIsNotGivenUpInSilence(_ way: EpochPlan.Way) async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let (cold, plan) = (try scene.cold(), try await scene.plan())
+            for flushes in [false, true] {
+                try await scene.withNode { (node: Node) async throws in
+                    try await node.submit(.put(into: "t", ["_id": "d"]))
+                    if flushes { _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10)) }
+                }
+                let refused = await #expect(throws: VarveError.self) {
+                    try await EpochBump(
+                        cold, plan, way, acceptedLoss: way == .drop ? plan.digest : nil, settings: Settings()
+                    ).run()
+                }
+                #expect(refused?.code == .planStale)
+                #expect(try scene.cold().epochs.count == 1)
+            }
+        }
+    }
+
     @Test func aLogThatIsGoneCanOnlyBeDropped() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
