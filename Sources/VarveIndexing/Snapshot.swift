@@ -162,6 +162,13 @@ package struct Snapshot: Sendable {
         return nil
     }
 
+    /// Whether what was there at an instant can no longer change: effective time is strictly later, or a system time at or
+    /// behind it was given, which the next one exceeds. (Where a clock went back, time of the log stands still until the
+    /// clock is there again.)
+    package func hasPassed(_ instant: Instant) -> Bool {
+        systemTime >= instant || effectiveTime * 1000 > instant.microseconds
+    }
+
     /// The newest position whose system time is at or before an instant; `0-0` when nothing was decided by then.
     package func position(asOf instant: Instant) throws(VarveError) -> Position {
         for block in memory {

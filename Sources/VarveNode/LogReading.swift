@@ -370,7 +370,11 @@ private struct Replay {
             _ = try machine.step(
                 .quarantine(machine.open.number, history[open].manifest.last), reading: blocks)
         }
-        for effect in try machine.step(.records(epoch, [logged]), reading: blocks) {
+        let effects = try RecordInHand.during(Position(epoch, entry.offset)) { () throws(VarveError) in
+            if machine.quarantined == nil { PlantedPoison.seam?(entry) }
+            return try machine.step(.records(epoch, [logged]), reading: blocks)
+        }
+        for effect in effects {
             switch effect {
             case .cut(let block):
                 // Blocks are numbered from 0 without holes.

@@ -105,16 +105,11 @@ extension Node {
             next: "check that all nodes name the same log and storage: varve status")
     }
 
-    /// The newest position at or before an instant, once it can no longer change: effective time is strictly later, or a
-    /// system time at or behind it was given, which the next one exceeds. (Where a clock went back, time of the log stands
-    /// still until the clock is there again.)
+    /// The newest position at or before an instant, once it can no longer change.
     private func resolve(
         _ instant: Instant, _ indexer: Indexer, _ deadline: ContinuousClock.Instant
     ) async throws(VarveError) -> Position {
-        func isPast() -> Bool {
-            let snapshot = indexer.snapshot
-            return snapshot.systemTime >= instant || snapshot.effectiveTime * 1000 > instant.microseconds
-        }
+        func isPast() -> Bool { indexer.snapshot.hasPassed(instant) }
         var isFirst = true
         while !isPast() {
             if isFirst {

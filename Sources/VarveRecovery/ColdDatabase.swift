@@ -60,12 +60,20 @@ struct Replay {
     var answered: Set<SubmissionID> = []
     /// A record that cannot be read; nothing behind it was.
     var damage: VarveError?
+    /// Throws before a record that nodes stand before.
+    var poison = PoisonAhead()
 
     /// False when nothing behind the batch may be read: a seal, damage, a record of a later version.
     mutating func apply(_ entries: ArraySlice<LogEntry>) throws(VarveError) -> Bool {
         let before = machine.applied
+        var behind = before
+        for entry in entries {
+            let position = Position(machine.epoch, entry.offset)
+            try poison.check(position, behind: behind)
+            behind = position
+        }
         let records = entries.map { NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes) }
-        for effect in try machine.step(.records(machine.epoch, records), reading: blocks) {
+        for effect in try step(records) {
             switch effect {
             case .decided(let decision):
                 // A record of an id that is decided already has that decision again, with its earlier position.
@@ -83,6 +91,18 @@ struct Replay {
         piece.records += entries.count { Position(machine.epoch, $0.offset) <= machine.applied ?? .zero }
         piece.last = machine.applied
         return machine.ending == nil && damage == nil
+    }
+
+    /// One by one: a record that ends this process is known.
+    private mutating func step(_ records: [NodeMachine.LoggedRecord]) throws(VarveError) -> [NodeMachine.Effect] {
+        var effects: [NodeMachine.Effect] = []
+        for record in records {
+            effects += try RecordInHand.during(Position(machine.epoch, record.offset)) { () throws(VarveError) in
+                try machine.step(.records(machine.epoch, [record]), reading: blocks)
+            }
+            guard machine.applied.map({ $0 >= Position(machine.epoch, record.offset) }) ?? false else { break }
+        }
+        return effects
     }
 
     /// For whoever goes on from the log's end: it was reached.

@@ -62,8 +62,8 @@ package struct EpochSurvey: Sendable {
                 throw error
             }
         } catch {
-            // Whoever holds it may still write to it: that is no lost log.
-            if error.code == .logLocked { throw error }
+            // Whoever holds it may still write to it: that is no lost log; nor is one with a record that nobody can apply.
+            if error.code == .logLocked || error.code == .poison { throw error }
             return .none(error)
         }
     }
@@ -80,6 +80,7 @@ package struct EpochSurvey: Sendable {
         }
         let loaded = try cold.loading.load(settings: Settings(), genesis: proved.genesis)
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
+        replay.poison = try PoisonAhead(cold.store, of: cold.current.epoch)
         let end = try await log.range().upperBound
         try await log.forEachBatch(from: proved.next, to: end) { (entries) throws(VarveError) in
             try replay.apply(entries)

@@ -108,6 +108,7 @@ package struct LateSalvage: Sendable {
         }
         let loaded = try cold.loading.load(settings: Settings(), genesis: proof.genesis)
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
+        replay.poison = try PoisonAhead(cold.store, of: cold.current.epoch)
         try await log.forEachBatch(from: proof.next, to: try await log.range().upperBound) {
             (entries) throws(VarveError) in try replay.apply(entries)
         }

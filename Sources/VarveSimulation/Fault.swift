@@ -142,7 +142,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .collect: 20_000
         case .collectorDies: 300_000
         case .poisonRecord: 30_000
-        case .poisonHere: 3_000
+        case .poisonHere: 8_000
         case .quarantineDies: 300_000
         }
     }
@@ -151,7 +151,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     var share: Int {
         switch self {
         case .collect: 200_000
-        case .poisonRecord, .poisonHere: 60_000
+        case .poisonRecord: 60_000
+        case .poisonHere: 100_000
         case .strayFile, .collectorDies, .quarantineDies: 700_000
         default: isGrave ? 50_000 : 450_000
         }

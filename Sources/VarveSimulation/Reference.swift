@@ -24,6 +24,8 @@ struct Reference {
     private(set) var blocks: [Manifest] = []
     /// A submission that was decided a second time: must stay nil.
     private(set) var decidedTwice: SubmissionID?
+    /// Of each decision, in order.
+    private(set) var times: [(systemTime: Int64, position: Position)] = []
     /// Records that storage says nobody executes.
     var quarantined: Set<Position> = []
 
@@ -197,6 +199,7 @@ struct Reference {
             id: id, position: position, outcome: outcome, requestDigest: digest, code: failure?.code,
             operation: failure?.operation, systemTime: systemTime, effectiveTime: effectiveTime)
         if verdicts.updateValue(verdict, forKey: id) != nil { decidedTwice = id }
+        times.append((systemTime, position))
         counts.transactions += 1
         remembered[id] = verdict
         order.append(verdict)

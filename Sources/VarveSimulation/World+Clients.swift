@@ -262,6 +262,7 @@ extension World {
             ? Position(applied.epoch, Offset(Int64(clients[i].random.below(Int(applied.offset.value) + 1)))) : applied
         guard compare(node, table, key, asOf: position, applied: applied) else { return }
         if clients[i].random.chance(50_000) { scan(node, table, from: key, asOf: position, applied: applied) }
+        if answers & 3 == 0 { compareInstant(node) }
         clients[i].session = newer(clients[i].session, node.machine.token)
     }
 
@@ -311,7 +312,7 @@ extension World {
     }
 
     /// A read may fail for what was done to storage, and for nothing else.
-    private func readRefused(_ node: SimulatedNode, _ error: VarveError) {
+    func readRefused(_ node: SimulatedNode, _ error: VarveError) {
         switch error.code {
         case .storageUnreachable, .storageDenied, .storageFull: return
         default: refused(node, error)

@@ -11,6 +11,11 @@ package enum Quantity {
         return text
     }
 
+    /// `1 file`, `63,440 files`
+    package static func count(_ value: Int, _ noun: String) -> String {
+        "\(count(value)) \(noun)\(value == 1 ? "" : "s")"
+    }
+
     /// `512 B`, `1.5 KiB`, `27 MiB`
     package static func bytes(_ value: Int) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]

@@ -26,11 +26,11 @@ enum VarveProgram {
 
 /// Runs the program to its end: its exit status, and what it wrote to both outputs.
 func runProgram(
-    _ arguments: [String], _ environment: [String: String] = [:]
+    _ arguments: [String], _ environment: [String: String] = [:], program: String? = nil
 ) throws -> (status: Int32, text: String) {
     let process = Process()
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.executableURL = URL(filePath: VarveProgram.path)
+    process.executableURL = URL(filePath: program ?? VarveProgram.path)
     process.arguments = arguments
     let pipe = Pipe()
     process.standardError = pipe

@@ -97,7 +97,7 @@ import VarveWire
             try quarantine(nodes[0], at)
             // All go on by themselves, and what is written now comes behind.
             for node in nodes { try await node.waitUntilReady() }
-            try await put("e", client)
+            try await put("e", client, as: Self.other)
             try await expectAgreement(nodes)
             let decision = try #require(try await nodes[1].client.transaction(Self.poison)?.decided)
             #expect(decision.outcome == .aborted && decision.failure?.code == .poison)
@@ -121,8 +121,19 @@ import VarveWire
             #expect(shown.text.contains("quarantined by block 1"), "\(shown.text)")
             #expect(try runProgram(["blocks", "verify", "--config", nodes[0].configuration]).status == 0)
             #expect(try runProgram(["blocks", "list", "--url", nodes[0].url]).text.contains("quarantine"))
+            try expectLastWords(nodes[0])
             for node in nodes { #expect(node.stop() == 0, "\(node.name): \(node.log.suffix(2_000))") }
         }
+    }
+
+    /// A command that executes a record which ends it: one of a block that another node could make, say.
+    private func expectLastWords(_ node: NodeProcess) throws {
+        let ended = try runProgram(
+            ["log", "verify", "--config", node.configuration],
+            ["VARVE_PLANTED_POISON": "\(Self.other)", "SWIFT_BACKTRACE": "enable=no"], program: Self.program)
+        #expect(ended.status == 1, "\(ended.text)")
+        #expect(ended.text.contains("varve: POISON: this command ended while it executed the record at 0-"))
+        #expect(ended.text.contains("if none can: varve quarantine --position 0-"))
     }
 
     private func expectRefusals(_ node: NodeProcess, _ position: Position) throws {

@@ -139,6 +139,20 @@ import VarveModel
         #expect(script.machine.applied == Position(.first, Offset(0)))
     }
 
+    /// What an SQL write would be: its guards name all that it read. A version that does not know them executes nothing of it.
+    @Test func aTransactionWithGuardsIsOfALaterVersion() throws {
+        var script = try Script()
+        let header = RecordHeader(
+            type: .transaction, flags: [.critical, .attempt], logTag: script.tag, id: Bytes16(high: 1, low: 1))
+        let effects = try script.append(Record(header: header, payload: Bytes()).encoded())
+        guard case .stopped(let error)? = effects.first else {
+            Issue.record("it was applied")
+            return
+        }
+        #expect(error.code == .unsupportedRecord && error.message.contains("guards"))
+        #expect(script.machine.applied == Position(.first, Offset(0)))
+    }
+
     @Test func systemTimeRisesStrictlyEvenWhenTheLogsClockGoesBack() throws {
         var script = try Script()
         let first = try script.submit([])!

@@ -51,6 +51,27 @@ import VarveCore
         }
     }
 
+    /// What an inner node says of its first child must stay below everything in it, or a later split breaks the order.
+    @Test func keysBelowAllOthersKeepTheOrderWhateverSplits() {
+        let orders: [[Int]] = [
+            Array((0..<5_000).reversed()),
+            (0..<2_500).flatMap { [2_500 + $0, 2_499 - $0] },
+            // One inner node first, then everything below it.
+            Array(4_000..<4_200) + (0..<4_000).reversed() + Array(4_200..<5_000),
+        ]
+        for order in orders {
+            var tree = PersistentTree<Int, Int>()
+            for (count, key) in order.enumerated() {
+                tree.set(key, -key)
+                if count.isMultiple(of: 97) { #expect(order[...count].allSatisfy { tree[$0] == -$0 }, "at \(count)") }
+            }
+            var seen: [Int] = []
+            tree.forEach { key, _ in seen.append(key) }
+            #expect(seen == Array(0..<5_000))
+            #expect((0..<5_000).allSatisfy { tree.cursor(from: $0).current?.key == $0 })
+        }
+    }
+
     @Test func anEmptyTreeHasNothing() {
         let tree = PersistentTree<Int, Int>()
         #expect(tree[1] == nil)

@@ -139,6 +139,44 @@ import VarveStorage
         }
     }
 
+    /// It may have applied the record a second ago, and acknowledged it: its next heartbeat says so, this one does not.
+    @Test func aLivingNodeThatDoesNotStandBeforeTheRecordIsAskedFirst() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let store = try poisoned.scene.cold().store
+            let living = Task {
+                var heartbeat = Heartbeat(node: "other", processStart: 1)
+                heartbeat.applied = Position(.first, Offset(1))
+                while !Task.isCancelled {
+                    heartbeat.counter += 1
+                    try store.objects.overwrite(BlockStore.heartbeatName("other"), heartbeat.encoded())
+                    try? await Task.sleep(for: .milliseconds(50))
+                }
+                heartbeat.stopped = heartbeat.applied
+                try store.objects.overwrite(BlockStore.heartbeatName("other"), heartbeat.encoded())
+            }
+            try await until { try store.objects.size(of: BlockStore.heartbeatName("other")) != nil }
+            let error = try #require(try await poisoned.refusal())
+            #expect(error.message.contains("node other is alive and does not say"), "\(error)")
+            living.cancel()
+            try await living.value
+            #expect(try await poisoned.look().witnesses.count == 1)
+        }
+    }
+
+    @Test func aPlanNamesTheRecordThatItDoesNotExecute() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let error = await #expect(throws: VarveError.self) {
+                try await EpochSurvey(poisoned.scene.cold()).plan()
+            }
+            #expect(error?.code == .poison && error?.message.contains("record at \(poisoned.position)") == true)
+            #expect(error?.next?.contains("varve quarantine --position \(poisoned.position)") == true)
+            _ = try await Quarantine(poisoned.scene.cold()).publish(try await poisoned.look())
+            _ = try await EpochSurvey(poisoned.scene.cold()).plan()
+        }
+    }
+
     @Test func twiceIsRefused() async throws {
         try await Self.with { poisoned in
             try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }

@@ -24,25 +24,23 @@ extension GarbageCollection.Report {
         func bytes(_ objects: [Garbage.Object]) -> String {
             Quantity.bytes(Int(clamping: objects.reduce(0) { $0 + $1.bytes }))
         }
-        func count(_ count: Int, _ noun: String) -> String {
-            "\(Quantity.count(count)) \(noun)\(count == 1 ? "" : "s")"
-        }
         var lines: [String] = []
         for object in isRehearsal ? garbage.files + garbage.nodes : removed {
             lines.append("\(isRehearsal ? "garbage" : "removed")  \(object.name)")
         }
         if isRehearsal {
             lines.append(
-                "\(count(garbage.files.count, "file")) (\(bytes(garbage.files))), \(count(garbage.claims.count, "claim")) and "
-                    + "\(count(garbage.nodes.count, "sign")) of nodes (\(bytes(garbage.nodes))): garbage. Nothing was changed"
+                "\(Quantity.count(garbage.files.count, "file")) (\(bytes(garbage.files))), \(Quantity.count(garbage.claims.count, "claim")) and "
+                    + "\(Quantity.count(garbage.nodes.count, "sign")) of nodes (\(bytes(garbage.nodes))): garbage. Nothing was changed"
             )
             return lines
         }
         lines.append(
-            "removed \(count(removed.count, "file")) (\(bytes(removed))) and \(count(garbage.claims.count, "claim"))")
+            "removed \(Quantity.count(removed.count, "file")) (\(bytes(removed))) and \(Quantity.count(garbage.claims.count, "claim"))"
+        )
         if !waiting.isEmpty {
             lines.append(
-                "written down: \(count(waiting.count, "file")) (\(bytes(waiting))), to be removed after the grace; next: varve "
+                "written down: \(Quantity.count(waiting.count, "file")) (\(bytes(waiting))), to be removed after the grace; next: varve "
                     + "blocks gc in \(Quantity.time(wait ?? .zero))")
         }
         return lines

@@ -113,8 +113,8 @@ struct BlocksCommand {
         }
         for name in report.sidecarsRebuilt { try output.line("built again: \(name)") }
         try output.line(
-            "\(report.epochs == 1 ? "1 epoch" : "\(report.epochs) epochs"), \(Quantity.count(report.blocks)) blocks, "
-                + "\(Quantity.count(report.files)) files, \(Quantity.count(Int(clamping: report.rows))) rows, "
+            "\(Quantity.count(report.epochs, "epoch")), \(Quantity.count(report.blocks, "block")), "
+                + "\(Quantity.count(report.files, "file")), \(Quantity.count(Int(clamping: report.rows), "row")), "
                 + "\(Quantity.bytes(Int(clamping: report.bytes))): "
                 + (report.damages.isEmpty ? "all whole" : "\(report.damages.count) damaged"))
         if !report.damages.isEmpty {

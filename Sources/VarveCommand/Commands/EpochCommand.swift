@@ -82,6 +82,7 @@ struct EpochCommand {
     }
 
     private func survey(_ cold: ColdDatabase) async throws -> EpochPlan {
+        LastWords.arm()
         let heartbeats = try cold.store.heartbeats()
         if !heartbeats.isEmpty {
             try surroundings.errors.line(
