@@ -430,9 +430,10 @@ package struct StartUp: Sendable {
     private func stale(_ epoch: Epoch, _ current: EpochRecord) -> VarveError {
         VarveError(
             .epochStale,
-            "the configuration says epoch \(epoch), storage is in epoch \(current.epoch), which began at "
-                + "\(current.parentEnd?.position ?? .zero) because epoch \(epoch) was given up (\(current.began)). Nothing "
-                + "was changed. See docs/runbooks/epoch-mismatch.md",
+            "the configuration says epoch \(epoch), storage is in epoch \(current.epoch), which began behind "
+                + "\(current.parentEnd?.position ?? .zero) because the log before it was "
+                + "\(current.began == .sealed ? "sealed: the database moved" : "lost or given up"). Nothing was changed. See "
+                + "docs/runbooks/epoch-mismatch.md",
             next: "set epoch: \(current.epoch) in the section log, or leave the line out")
     }
 

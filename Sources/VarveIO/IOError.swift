@@ -13,7 +13,7 @@ package struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Kind: Sendable, Equatable {
         /// ENOSPC, EDQUOT, and EFBIG (a limit on the size of files): heals when there is room.
         case full
-        /// EACCES, EPERM, EROFS, ENOTDIR: a person must change something.
+        /// EACCES, EPERM, EROFS, ENOTDIR, EISDIR: a person must change something.
         case denied
         /// ENOENT. For a directory that is a mount point this means an absent mount: only the caller knows.
         case missing
@@ -44,7 +44,7 @@ package struct IOError: Error, Sendable, Equatable, CustomStringConvertible {
         if operation == "fsync" || operation == "fdatasync" { return .sync }
         switch code {
         case ENOSPC, EDQUOT, EFBIG: return .full
-        case EACCES, EPERM, EROFS, ENOTDIR: return .denied
+        case EACCES, EPERM, EROFS, ENOTDIR, EISDIR: return .denied
         case ENOENT: return .missing
         case EEXIST: return .exists
         case ESTALE, EIO, ETIMEDOUT, ENOTCONN, EHOSTDOWN, ENXIO: return .unreachable

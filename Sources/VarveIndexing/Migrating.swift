@@ -73,6 +73,19 @@ package struct Migrating<Node: MigratingNode>: Sendable {
             throw Self.unfit(["\"\(topic)\" is no name of a topic"])
         }
         let base = topic ?? current.log.base(of: current.epoch)
+        let (provider, name) = try await place(cluster)
+        let named = base.map { provider.named($0) } ?? provider
+        // A kind without names would take the wish for one and not fulfil it.
+        if topic != nil, let target = try? await named.reference(next), target.kind != .kafka {
+            throw Self.unfit([
+                "the target is no Kafka log and has no topic: its directory is named by the epoch; another directory is named in "
+                    + "log.directories and chosen by --to-cluster"
+            ])
+        }
+        return (named, name)
+    }
+
+    private func place(_ cluster: String?) async throws(VarveError) -> (any LogProvider, String?) {
         if let cluster {
             guard let provider = node.places.clusters[cluster] else {
                 let known = node.places.clusters.keys.sorted().joined(separator: ", ")
@@ -81,12 +94,12 @@ package struct Migrating<Node: MigratingNode>: Sendable {
                         + (known.isEmpty ? "" : "; it has \(known)")
                 ])
             }
-            return (base.map { provider.named($0) } ?? provider, cluster)
+            return (provider, cluster)
         }
         guard let provider = try await node.places.provider(for: current.log, of: current.epoch) else {
             throw Self.unfit(["the present cluster is not in this node's configuration"])
         }
-        return (base.map { provider.named($0) } ?? provider, current.log.cluster)
+        return (provider, current.log.cluster)
     }
 
     private func rehearse(

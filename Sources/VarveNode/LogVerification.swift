@@ -52,7 +52,7 @@ package struct LogVerification: Sendable {
 
     private let log: any Log
     private let epoch: Epoch
-    /// nil: storage is in memory.
+    /// nil: storage is in memory, or holds no database.
     private let store: BlockStore?
     /// How long a log may seem to end before storage until that is believed.
     private let recheck: Duration
@@ -88,7 +88,7 @@ package struct LogVerification: Sendable {
     }
 
     private func recorded() throws(VarveError) -> RecordedLog {
-        guard let store else { return .unknown("storage is in memory, so nothing says what the log should hold") }
+        guard let store else { return .unknown("there is no storage, so nothing says what the log should hold") }
         guard let format = try store.readFormat() else {
             return .unknown("storage holds no database, so nothing says what the log should hold")
         }

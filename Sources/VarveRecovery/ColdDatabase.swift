@@ -29,6 +29,15 @@ package struct ColdDatabase: Sendable {
 
     package var current: EpochRecord { epochs[epochs.count - 1].record }
 
+    /// What is missing of the files that blocks name, in words, with the next command; nil when all are there.
+    package func missingFiles() throws(VarveError) -> String? {
+        let missing = try store.missingFiles(of: loading.history)
+        return missing.first.map { first in
+            "\(missing.count) of the files that blocks name \(missing.count == 1 ? "is" : "are") missing or cut "
+                + "(\(first.name)): varve blocks verify says which"
+        }
+    }
+
     /// The log that a record names; nil when it is gone. Throws `LOG_UNREACHABLE` when no configured connection leads there.
     package func open(_ record: EpochRecord) async throws(VarveError) -> (any Log)? {
         guard let provider = try await places.provider(for: record.log, of: record.epoch) else {

@@ -46,6 +46,7 @@ package struct EpochOverview: Sendable {
                 $0 == records.last?.epoch ? nil : Mismatch(node: heartbeat.node, configured: $0)
             }
         }.sorted { $0.node < $1.node }
+        let missing = try cold.missingFiles()
         entries = records.enumerated().map { index, record in
             let next = index + 1 < records.count ? records[index + 1] : nil
             let nodes = heartbeats.filter { $0.epoch == record.epoch }.map(\.node).sorted()
@@ -55,15 +56,19 @@ package struct EpochOverview: Sendable {
                     reason: "it is in use", nodes: nodes)
             }
             let isCovered = end.block.map { block in newest.map { $0.number >= block } ?? false } ?? true
-            let (mayBeDeleted, reason) = Self.judge(next, isCovered, end)
+            let (mayBeDeleted, reason) = Self.judge(next, isCovered, end, missing)
             return Entry(
                 record: record, end: end.position, isCovered: isCovered, unindexedLost: next.unindexedLost,
                 mayBeDeleted: mayBeDeleted, reason: reason, nodes: nodes)
         }
     }
 
-    private static func judge(_ next: EpochRecord, _ isCovered: Bool, _ end: ParentEnd) -> (Bool, String) {
+    private static func judge(
+        _ next: EpochRecord, _ isCovered: Bool, _ end: ParentEnd, _ missing: String?
+    ) -> (Bool, String) {
         guard isCovered else { return (false, "no block reaches its end \(end.position) yet") }
+        // What it holds may be the only copy.
+        if let missing { return (false, missing) }
         if next.began == .lost, next.reason == StartUp.byNature {
             return (true, "it ended with its process, and with it what it held behind \(end.position)")
         }

@@ -54,9 +54,15 @@ package struct BlockStore: Sendable {
 
     // MARK: FORMAT
 
-    /// nil when the store is empty (or not the one that was meant).
+    /// nil when the store is empty (or not the one that was meant). Throws `CHAIN_BROKEN` when it alone is gone.
     package func readFormat() throws(VarveError) -> StorageFormat? {
-        guard let bytes = try objects.get(Self.formatName) else { return nil }
+        guard let bytes = try objects.get(Self.formatName) else {
+            // It is durable before anything else is written.
+            if try objects.size(of: Self.epochName(.first)) != nil {
+                throw broken(Self.formatName, "it is missing, though epoch 0 is recorded")
+            }
+            return nil
+        }
         do throws(CBORFault) {
             return try StorageFormat.decode(bytes)
         } catch {
@@ -79,10 +85,17 @@ package struct BlockStore: Sendable {
 
     // MARK: Epoch records
 
-    /// All epochs from 0 on. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `UNSUPPORTED_RECORD`.
+    /// All epochs from 0 on; none when the store is empty. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `UNSUPPORTED_RECORD`.
     package func epochRecords() throws(VarveError) -> [StoredEpoch] {
         let listed = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
-        guard var newest = listed else { return [] }
+        let first = try objects.size(of: Self.epochName(.first))
+        guard listed != nil || first != nil else {
+            guard try manifestNumbers(of: .first).isEmpty else {
+                throw broken(Self.epochName(.first), "it is missing, though blocks of epoch 0 are there")
+            }
+            return []
+        }
+        var newest = listed ?? 0
         // A listing may lag behind what stands there.
         while let next = Epoch(Int(clamping: newest) + 1), try objects.size(of: Self.epochName(next)) != nil {
             newest += 1
@@ -162,6 +175,16 @@ package struct BlockStore: Sendable {
             }
         }
         return chain
+    }
+
+    /// Files that manifests name and that are not there in their whole size. A look at names and sizes, no check of
+    /// contents: that is `StorageVerifier`.
+    package func missingFiles(of manifests: [StoredManifest]) throws(VarveError) -> [Manifest.File] {
+        var missing: [Manifest.File] = []
+        for file in manifests.flatMap({ $0.manifest.tables.flatMap(\.files) }) {
+            if try objects.size(of: file.name) != file.size { missing.append(file) }
+        }
+        return missing
     }
 
     /// Numbers of all manifests of an epoch, on the chain or off it.

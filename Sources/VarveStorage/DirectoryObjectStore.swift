@@ -72,13 +72,16 @@ package final class DirectoryObjectStore: ObjectStore {
 
     /// Whether a database is there: for who only wants to look, since opening creates what is not.
     package static func holdsDatabase(at path: String) -> Bool {
-        (try? FileSystem.exists(Directory.join(path, BlockStore.formatName))) ?? false
+        firstNames.contains { (try? FileSystem.exists(Directory.join(path, $0))) ?? false }
     }
 
     /// Whether it is certain that none is there: a directory that does not answer may hold one.
     package static func lacksDatabase(at path: String) -> Bool {
-        (try? FileSystem.exists(Directory.join(path, BlockStore.formatName))) == false
+        firstNames.allSatisfy { (try? FileSystem.exists(Directory.join(path, $0))) == false }
     }
+
+    /// What every database has. One that has lost one of them is damaged, not absent.
+    private static let firstNames = [BlockStore.formatName, BlockStore.epochName(.first)]
 
     // MARK: ObjectStore
 
@@ -335,6 +338,10 @@ package final class DirectoryObjectStore: ObjectStore {
             VarveError(
                 .storageDenied, "storage \(path) is no directory: it is a file, or below one (\(error))",
                 next: "name a directory in storage.path")
+        case .denied where error.code == EISDIR:
+            VarveError(
+                .storageDenied, "a directory stands where storage \(path) has a file: \(error)",
+                next: "move it away; if a file was there, restore it from a backup or another copy of the storage")
         case .denied where error.code == EROFS:
             VarveError(
                 .storageDenied, "storage \(path) is read-only: \(error)",

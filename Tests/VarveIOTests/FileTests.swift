@@ -55,7 +55,8 @@ import VarveIO
 
     @Test(arguments: [
         (ENOSPC, IOError.Kind.full), (EDQUOT, .full), (EFBIG, .full), (EACCES, .denied), (EROFS, .denied),
-        (ENOTDIR, .denied), (ENOENT, .missing), (EEXIST, .exists), (ESTALE, .unreachable), (EIO, .unreachable),
+        (ENOTDIR, .denied), (EISDIR, .denied), (ENOENT, .missing), (EEXIST, .exists), (ESTALE, .unreachable),
+        (EIO, .unreachable),
         (ETIMEDOUT, .unreachable), (ENOTCONN, .unreachable), (EINVAL, .other),
     ])
     func `an errno is of one kind`(code: Int32, kind: IOError.Kind) {

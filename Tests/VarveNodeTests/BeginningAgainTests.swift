@@ -58,6 +58,10 @@ import VarveTestSupport
                 try await node.submit(.put(into: "t", ["_id": "old"]))
                 let plan = try await node.migrate(topic: nil, cluster: "disk", isRehearsal: true, timeout: .seconds(9))
                 #expect(plan.seal == nil && !FileManager.default.fileExists(atPath: "\(path)/new"))
+                let unfit = await #expect(throws: VarveError.self) {
+                    try await node.migrate(topic: "other", cluster: nil, isRehearsal: false, timeout: .seconds(9))
+                }
+                #expect(unfit?.code == .targetUnfit)
                 _ = try await node.migrate(topic: nil, cluster: "disk", isRehearsal: false, timeout: .seconds(60))
                 try await node.submit(.put(into: "t", ["_id": "new"]))
                 #expect(FileManager.default.fileExists(atPath: "\(path)/new/e0001"))

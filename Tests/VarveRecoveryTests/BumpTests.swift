@@ -504,6 +504,18 @@ extension Node {
         }
     }
 
+    @Test func theOldLogIsKeptWhileAFileOfItsBlocksIsMissing() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.salvage)
+            #expect(try scene.cold().missingFiles() == nil)
+            try FileManager.default.removeItem(atPath: "\(scene.path)/storage/tables")
+            let overview = try EpochOverview(try scene.cold())
+            #expect(overview.entries.map(\.mayBeDeleted) == [false, false])
+            #expect(overview.entries[0].reason.contains("varve blocks verify"))
+        }
+    }
+
     @Test func aReadOnlyStorageKeepsItsEpochUntilItCanBeWritten() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()

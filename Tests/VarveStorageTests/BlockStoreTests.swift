@@ -114,7 +114,7 @@ struct BlockStoreTests {
         try sample.publishAll()
         let store = BlockStore(LaggingStore(objects: sample.objects, hidden: hidden))
         let epochs = try store.epochRecords()
-        #expect(epochs.map(\.record) == (hidden < 2 ? sample.epochs : []))
+        #expect(epochs.map(\.record) == sample.epochs)
         let all = try sample.store.epochRecords()
         #expect(try store.manifests(of: all, database: sample.database).map(\.manifest) == sample.manifests)
     }
@@ -169,6 +169,36 @@ struct BlockStoreTests {
         missing.epochs.remove(at: 0)
         try missing.publishAll()
         #expect(code { _ = try missing.store.epochRecords() } == .chainBroken)
+    }
+
+    @Test("a database that has lost its first files is damaged, not absent")
+    func firstFilesGone() throws {
+        #expect(try SampleStore().store.readFormat() == nil)
+        #expect(try SampleStore().store.epochRecords().isEmpty)
+
+        let format = SampleStore()
+        try format.publishAll()
+        try format.objects.remove("FORMAT")
+        #expect(code { _ = try format.store.readFormat() } == .chainBroken)
+
+        let epochs = SampleStore()
+        try epochs.publishAll()
+        for number in 0...1 { try epochs.objects.remove(BlockStore.epochName(Epoch(number)!)) }
+        #expect(code { _ = try epochs.store.epochRecords() } == .chainBroken)
+    }
+
+    @Test("names the files of blocks that are missing or cut")
+    func missingFiles() throws {
+        let sample = SampleStore()
+        try sample.publishAll()
+        let manifests = try sample.store.manifests(of: try sample.store.epochRecords(), database: sample.database)
+        let named = Set(manifests.flatMap { $0.manifest.tables.flatMap(\.files) }.map(\.name))
+        #expect(!named.isEmpty)
+        #expect(Set(try sample.store.missingFiles(of: manifests).map(\.name)) == named)
+        for file in manifests.flatMap({ $0.manifest.tables.flatMap(\.files) }) {
+            _ = try sample.objects.putIfAbsent(file.name, Bytes(Array(repeating: 0, count: Int(file.size))))
+        }
+        #expect(try sample.store.missingFiles(of: manifests).isEmpty)
     }
 
     @Test("refuses manifests of another database")

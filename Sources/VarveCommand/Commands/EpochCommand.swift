@@ -78,6 +78,8 @@ struct EpochCommand {
         } else {
             for line in plan.lines(configurationPath) { try surroundings.output.line(line) }
         }
+        // No way of ending the epoch mends that, so it is no part of the plan.
+        if let missing = try cold.missingFiles() { try surroundings.errors.line("damaged      \(missing)") }
         return .success
     }
 

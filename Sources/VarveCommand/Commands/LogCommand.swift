@@ -18,6 +18,7 @@ struct LogCommand {
     }
 
     func show() async throws -> ExitCode {
+        try checkPositions()
         if let path = invocation[Parameters.coldConfig] {
             try await showRecords(surroundings.configuration(path))
         } else {
@@ -28,12 +29,18 @@ struct LogCommand {
 
     /// Until interrupted, which ends the process.
     func follow() async throws -> ExitCode {
+        try checkPositions()
         if let path = invocation[Parameters.coldConfig] {
             try await followRecords(surroundings.configuration(path))
         } else {
             try await followTransactions()
         }
         return .success
+    }
+
+    private func checkPositions() throws {
+        guard let from = invocation[Parameters.from], let to = invocation[Parameters.to], from > to else { return }
+        throw Failure("Error: --from \(from) lies behind --to \(to): nothing stands between them", .usage)
     }
 
     // MARK: Transactions, from a node
