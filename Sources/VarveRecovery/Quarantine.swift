@@ -147,7 +147,7 @@ package struct Quarantine: Sendable {
                 try await log.read(at: applied.offset.next)?.offset == position.offset
             {
                 witnesses.append(heartbeat)
-            } else if heartbeat.stopped == nil {
+            } else if heartbeat.stopped == nil, !standsEarlier(heartbeat) {
                 others.append(heartbeat.node)
             }
         }
@@ -172,6 +172,13 @@ package struct Quarantine: Sendable {
                 next: "varve blocks flush --url, of a node that applied it")
         }
         return (witnesses, beyond)
+    }
+
+    /// Stands before a record of the open block that comes earlier: only that block takes it on, and would take this
+    /// quarantine's name.
+    private func standsEarlier(_ heartbeat: Heartbeat) -> Bool {
+        guard heartbeat.trouble == ErrorCode.poison.rawValue, let applied = heartbeat.applied else { return false }
+        return applied >= cold.loading.newest?.last ?? .zero
     }
 
     private func alive(of nodes: [String]) async throws(VarveError) -> [String] {
