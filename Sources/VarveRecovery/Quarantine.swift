@@ -131,6 +131,8 @@ package struct Quarantine: Sendable {
         var witnesses: [Heartbeat] = []
         var beyond: [String] = []
         var others: [String] = []
+        // Of those beyond: who stands before a later record, and makes no block.
+        var standing: [String] = []
         for (node, heartbeat) in try await heartbeats() {
             guard let heartbeat else {
                 // Of a later version, or damaged: what it had applied is not known.
@@ -143,6 +145,7 @@ package struct Quarantine: Sendable {
             }
             if applied >= position {
                 beyond.append(heartbeat.node)
+                if heartbeat.trouble == ErrorCode.poison.rawValue { standing.append(heartbeat.node) }
             } else if heartbeat.trouble == ErrorCode.poison.rawValue, applied.epoch == epoch,
                 try await log.read(at: applied.offset.next)?.offset == position.offset
             {
@@ -163,6 +166,13 @@ package struct Quarantine: Sendable {
                 "node \(node) is alive and does not say that it stands before the record at \(position): it may have applied "
                     + "it, and acknowledged it",
                 next: "wait until varve status shows POISON for \(node), or stop it; then ask again")
+        }
+        if let node = alive.first(where: standing.contains), alive.allSatisfy(standing.contains) {
+            throw refusal(
+                "\(node) applied the record at \(position), or may have, and stands before a later one itself",
+                next:
+                    "varve status: quarantine the record that \(node) names; its block holds this one, and the other nodes go "
+                    + "on behind it")
         }
         guard alive.isEmpty else {
             throw refusal(

@@ -175,7 +175,9 @@ extension World {
             // Not every operator stops there.
             if faults.below(.poisonRecord, 2) == 0 { return }
         }
-        quarantine(position)
+        // Told that a node beyond stands itself, an operator goes for the record that it names.
+        let last = nodes.filter { $0.isRunning }.compactMap(\.standing).max() ?? position
+        quarantine(faults.below(.poisonRecord, 2) == 0 ? position : last)
     }
 
     /// `varve quarantine`, confirmed.
