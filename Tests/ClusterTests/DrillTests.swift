@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VarveHarness
 import VarveTestSupport
 
 /// A few drills as a user holds them; all of them: `make test-drills`.
@@ -30,6 +31,36 @@ import VarveTestSupport
         #expect(text.contains("node-lost.md:2: the page shows what was not seen: varve of yesterday"), "\(text)")
         let left = try FileManager.default.contentsOfDirectory(atPath: directory)
         #expect(left == ["node-lost.md"], "\(left)")
+    }
+
+    /// Ctrl-C in the middle: it is called what it is, and nothing is left, neither directory nor process.
+    @Test func anInterruptedDrillSaysSoAndLeavesNothing() async throws {
+        try await withScratch { directory in
+            let output = "\(directory)/said"
+            let scratch = "\(directory)/tmp"
+            try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
+            let environment = ProcessInfo.processInfo.environment.merging(["NO_COLOR": "1", "TMPDIR": scratch]) { $1 }
+            let drill = try ChildProcess(
+                VarveProgram.path, ["drill", "run", "node-lost", "kafka-down"], environment: environment,
+                output: output)
+            while try !TextFile.read(output).contains("built"), drill.exit == nil {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            drill.send(SIGINT)
+            #expect(await drill.wait() == .code(130))
+            let said = try TextFile.read(output)
+            #expect(said.contains("interrupted  node-lost on the embedded broker"), "\(said)")
+            #expect(!said.contains("FAILED") && !said.contains("kafka-down"), "\(said)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: scratch).isEmpty)
+            let left = try runningCommands().filter { $0.contains(scratch) }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    private func runningCommands() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { Int($0) != nil }.compactMap { id in
+            (try? String(contentsOfFile: "/proc/\(id)/cmdline", encoding: .utf8))?.replacing("\0", with: " ")
+        }
     }
 
     @Test func withoutPagesItSaysWhereToFindThem() throws {

@@ -1,5 +1,6 @@
 import Testing
 import VarveClient
+import VarveHTTPClient
 import VarveModel
 import VarveTestSupport
 import VarveWire
@@ -35,13 +36,22 @@ struct FailoverTests {
             let near = try node("near", way.direct)
             try await far.startAndWait()
             try await near.startAndWait()
+            let before = try await batchesReported(to: far)
             _ = try await far.client.submit(put("before"))
             // It is answered when it is read back, which may be before its report: and one request is in flight at a time.
-            try await Task.sleep(for: .milliseconds(500))
+            while try await batchesReported(to: far) == before { try await Task.sleep(for: .milliseconds(20)) }
             try await body(far, near, way)
             far.kill()
             near.kill()
         }
+    }
+
+    private func batchesReported(to node: NodeProcess) async throws -> Double {
+        let client = try HTTPClient()
+        let answer = try await client.send(HTTPRequest("GET", node.url + "/metrics"))
+        let name = "varve_append_seconds_count "
+        let line = String(decoding: answer.body, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix(name) }
+        return try #require(line.flatMap { Double($0.dropFirst(name.count)) })
     }
 
     private func put(_ key: String) throws -> Transaction {

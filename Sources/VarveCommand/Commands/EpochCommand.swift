@@ -270,6 +270,7 @@ extension EpochPlan {
             .init("recoverable", .text(recoverable.description)), .init("rest", .text(restName)),
             .init("submissions", .array(submissions.map(\.json))),
             .init("gone", gone.map { .integer($0.records) } ?? .integer(0)), .init("certain", .bool(isCertain)),
+            .init("unknown", .text(unknown)),
             .init("alive", .array(peers.filter(\.isAlive).map { .text($0.node) })),
         ]
         if let reason = restReason { fields.append(.init("reason", .text(reason.description))) }
@@ -292,6 +293,10 @@ extension EpochPlan {
         }
     }
 
+    private static func spoken(_ submissions: [Submission]) -> String {
+        submissions.count == 1 ? "1 transaction" : "\(Quantity.count(submissions.count)) transactions"
+    }
+
     /// What may have been acknowledged and cannot be counted.
     private var unknown: String {
         var parts = [hole].compactMap { $0 }
@@ -311,11 +316,11 @@ extension EpochPlan {
             lines.append(
                 piece.submissions.isEmpty
                     ? "recoverable  the log is whole up to \(end.position); no transaction stands behind the blocks"
-                    : "recoverable  \(Quantity.count(piece.submissions.count)) transactions up to \(end.position), from the log "
+                    : "recoverable  \(Self.spoken(piece.submissions)) up to \(end.position), from the log "
                         + "itself, which is whole")
         case .broken(let piece, let error):
             lines.append(
-                "recoverable  \(Quantity.count(piece.submissions.count)) transactions up to "
+                "recoverable  \(Self.spoken(piece.submissions)) up to "
                     + "\(piece.last?.description ?? "nothing"), each by itself: \(error.code)")
         case .sealed(let position, let seal):
             lines.append(
@@ -349,7 +354,8 @@ extension EpochPlan {
         }
         lines.append(
             "  varve epoch bump --drop --accept-loss \(digest) --config \(path)"
-                + (submissions.isEmpty ? "" : "    gives up \(submissions.count) transactions"))
+                + (submissions.isEmpty
+                    ? "" : "    gives up \(Self.spoken(submissions)); which: varve epoch plan --json"))
         return lines
     }
 }
