@@ -46,3 +46,15 @@ package struct Decision: Sendable, Equatable {
 
     package var token: Token { Token(position: position, chainPrefix: chainPrefix) }
 }
+
+extension PersistentTree where Key == Position, Value == Decision {
+    /// The decision about an id at or before a position: looked for one by one, here, where the compiler knows the types.
+    package func decision(_ id: SubmissionID, upTo horizon: Position) -> Decision? {
+        var cursor = cursor()
+        while let (position, decision) = cursor.current, position <= horizon {
+            if decision.id == id { return decision }
+            cursor.advance()
+        }
+        return nil
+    }
+}

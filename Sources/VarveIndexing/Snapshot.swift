@@ -142,15 +142,11 @@ package struct Snapshot: Sendable {
         // Seldom any: ids are forgotten long after their blocks have been adopted, unless storage is away.
         for block in memory {
             guard let first = block.first, first <= horizon else { continue }
-            var cursor = block.decisions.cursor()
-            while let (position, decision) = cursor.current, position <= horizon {
-                if decision.id == id { return decision }
-                cursor.advance()
-            }
+            if let decision = block.decisions.decision(id, upTo: horizon) { return decision }
         }
         guard let key = Key(id.description) else { return nil }
         for block in blocks.blocks.reversed() {
-            for file in try block.files(of: .transactions) {
+            for file in try block.files(of: .transactions, holding: key) {
                 for row in file.find(key) {
                     guard let document = try file.document(at: row) else { continue }
                     return Decision(

@@ -27,6 +27,8 @@ final class SimulatedStore: @unchecked Sendable {
     /// Names of manifests that ever stood there, with their digests: they must stay what they were.
     private(set) var manifestsSeen: [String: Digest] = [:]
     private(set) var changedManifest: String?
+    /// A disk that lied about syncs has lost blocks that were durable.
+    private(set) var hasLostBlocks = false
     /// The newest objects: a disk that lies about syncs may lose them at a power loss.
     private var newest: [String] = []
     private var progress: [String: UInt64] = [:]
@@ -101,7 +103,10 @@ final class SimulatedStore: @unchecked Sendable {
 
     /// What a disk without honest syncs forgets.
     func loseNewest(_ keeps: () -> Bool) {
-        for name in newest where !name.hasPrefix("epochs/") && name != "FORMAT" && !keeps() { place(name, nil) }
+        for name in newest where !name.hasPrefix("epochs/") && name != "FORMAT" && !keeps() {
+            if name.hasPrefix("blocks/") { hasLostBlocks = true }
+            place(name, nil)
+        }
         newest = []
     }
 

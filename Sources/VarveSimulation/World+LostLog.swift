@@ -66,6 +66,7 @@ extension World {
             directory.objects[name].flatMap { try? Manifest.decode($0.bytes) }
         }
         isLogLossy = true
+        hasLostLogs = true
         // The genesis is the first position that storage holds.
         let held = newest?.last.offset.value ?? 0
         log.replace(with: Array(log.entries[..<Int(kept)]) + others)

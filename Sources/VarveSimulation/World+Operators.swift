@@ -300,6 +300,7 @@ extension World {
 
     func deleteLog(_ target: SimulatedLog) {
         target.isDeleted = true
+        hasLostLogs = true
         deletedLog()
     }
 

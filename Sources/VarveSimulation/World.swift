@@ -134,6 +134,8 @@ final class World: @unchecked Sendable {
     var migrations = 0
     /// The log has lost what it had taken, until an operator has stated that.
     var isLogLossy = false
+    /// That ever happened to a log: it is no copy of its blocks any more.
+    var hasLostLogs = false
     var isEndLost = false
     /// Of the newest declared end.
     var declaredAt: Int64 = 0
