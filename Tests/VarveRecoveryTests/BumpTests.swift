@@ -461,6 +461,27 @@ extension Node {
         }
     }
 
+    /// A node that was forgotten with the number of an epoch whose end was declared would go back to what was given up.
+    @Test func aNodeOfAnEpochThatWasGivenUpIsRefused() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            _ = try await scene.bump(.drop, accepting: try await scene.plan().digest)
+            do {
+                try await scene.withNode(epoch: 0) { _ in }
+                Issue.record("goes on in an epoch that was given up")
+            } catch let error as VarveError {
+                #expect(error.code == .epochStale)
+                #expect(error.next?.contains("epoch: 1") == true)
+            }
+            for epoch in [nil, 1] {
+                try await scene.withNode(epoch: epoch) { (node: Node) async throws in
+                    #expect(node.status().epoch == Epoch(1))
+                    #expect(try await node.document("t", "b") == nil)
+                }
+            }
+        }
+    }
+
     @Test func theLoserOfTwoBumpsIsTold() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
