@@ -211,6 +211,8 @@ extension World {
                 case .badRequest, .planStale, .storageUnreachable, .storageFull, .storageDenied, .ioFatal,
                     .logUnreachable, .unknownOutcome:
                     break
+                // A block was published meanwhile, and what it covers has expired.
+                case .logGap where logs.contains { $0.start > 0 }: break
                 default:
                     guard !excused.contains(error.code.rawValue) else { break }
                     fail("a quarantine is refused only for a reason", "\(error.code) \(error.message)")
