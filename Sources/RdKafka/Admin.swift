@@ -137,8 +137,8 @@ package final class Admin: Sendable {
     /// say "no error" with nonsense in them.
     package func range(of name: String, withinMilliseconds limit: Int) async throws(RdKafkaError) -> Range<Int64> {
         try await ask(limit) { handle, left throws(RdKafkaError) in
-            let start = try offset(handle, name, for: Int64(RD_KAFKA_OFFSET_BEGINNING), left())
-            let end = try offset(handle, name, for: Int64(RD_KAFKA_OFFSET_END), left())
+            let start = try offset(handle, name, for: Int64(RD_KAFKA_OFFSET_BEGINNING), left)
+            let end = try offset(handle, name, for: Int64(RD_KAFKA_OFFSET_END), left)
             return start..<max(start, end)
         }
     }
@@ -150,7 +150,7 @@ package final class Admin: Sendable {
         // Negative times have other meanings.
         guard time >= 0 else { return nil }
         return try await ask(limit) { handle, left throws(RdKafkaError) in
-            let found = try answer(handle, name, for: time, left())
+            let found = try answer(handle, name, for: time, left)
             return found < 0 ? nil : found
         }
     }
@@ -283,25 +283,36 @@ struct Metadata {
 }
 
 private func offset(
-    _ handle: Handle, _ name: String, for time: Int64, _ milliseconds: Int32
+    _ handle: Handle, _ name: String, for time: Int64, _ left: () -> Int32
 ) throws(RdKafkaError) -> Int64 {
-    let found = try answer(handle, name, for: time, milliseconds)
+    let found = try answer(handle, name, for: time, left)
     guard found >= 0 else { throw RdKafkaError(.timedOut, "no offset in the answer") }
     return found
 }
 
+/// A topic just made may have a leader that does not know it yet: asked again for a moment.
 private func answer(
-    _ handle: Handle, _ name: String, for time: Int64, _ milliseconds: Int32
+    _ handle: Handle, _ name: String, for time: Int64, _ left: () -> Int32
 ) throws(RdKafkaError) -> Int64 {
     guard let list = rd_kafka_topic_partition_list_new(1) else { throw RdKafkaError(.invalidArgument, "out of memory") }
     defer { rd_kafka_topic_partition_list_destroy(list) }
-    rd_kafka_topic_partition_list_add(list, name, 0).pointee.offset = time
-    let code = rd_kafka_offsets_for_times(handle.pointer, list, milliseconds)
-    let element = list.pointee.elems[0]
-    // Only the broker's own answers (positive codes) stand in the element; the client leaves "in progress" there.
-    if element.err.rawValue > 0 { throw RdKafkaError(element.err) }
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw RdKafkaError(code) }
-    return element.offset
+    rd_kafka_topic_partition_list_add(list, name, 0)
+    var triesLeft = 20
+    while true {
+        list.pointee.elems[0].offset = time
+        list.pointee.elems[0].err = RD_KAFKA_RESP_ERR_NO_ERROR
+        let code = rd_kafka_offsets_for_times(handle.pointer, list, left())
+        let element = list.pointee.elems[0]
+        if element.err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, triesLeft > 0, left() > 100 {
+            triesLeft -= 1
+            pause(milliseconds: 50)
+            continue
+        }
+        // Only the broker's own answers (positive codes) stand in the element; the client leaves "in progress" there.
+        if element.err.rawValue > 0 { throw RdKafkaError(element.err) }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw RdKafkaError(code) }
+        return element.offset
+    }
 }
 
 private func shortRead(

@@ -11,7 +11,7 @@ import Synchronization
 /// After a fatal error the appender is dead: open records are unknown, further ones throw; make another one, once it is
 /// known that the topic is still the same.
 package final class Appender: Sendable {
-    /// Most records without a report; more wait here, in order.
+    /// Most records without a report; more wait here, in order: what was never handed over is certainly not in the log.
     package static let windowRecordsMax = 16_384
     /// Most bytes that wait here for the window.
     package static let waitingBytesMax = 64 << 20
@@ -63,7 +63,7 @@ package final class Appender: Sendable {
     /// - Throws: `queueFull` when too much waits already; the fatal error or `destroyed` when there is no going on. Then
     ///   no record of the batch was taken.
     package func submit(
-        _ records: [[UInt8]], completion: @escaping @Sendable ([AppendReport]) -> Void
+        _ records: RdKafkaValues, completion: @escaping @Sendable ([AppendReport]) -> Void
     ) throws(RdKafkaError) {
         let result: Result<[AppendWindow.Finished], RdKafkaError> = state.withLock { state in
             if let end = state.end { return .failure(end) }
@@ -73,6 +73,12 @@ package final class Appender: Sendable {
             return .success(state.window.takeFinished())
         }
         for finished in try result.get() { finished.completion(finished.reports) }
+    }
+
+    package func submit(
+        _ records: [[UInt8]], completion: @escaping @Sendable ([AppendReport]) -> Void
+    ) throws(RdKafkaError) {
+        try submit(RdKafkaValues(records), completion: completion)
     }
 
     /// The same for a caller who waits: for room, then for the reports.
@@ -131,23 +137,63 @@ package final class Appender: Sendable {
     private func handOver(_ state: inout State) {
         guard state.alive else { return }
         var fatal: RdKafkaError?
-        state.window.handOver { number, record in
-            let code = record.withUnsafeBytes { bytes in
-                rd_kafka_produce(
-                    topic, 0, RD_KAFKA_MSG_F_COPY, UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count,
-                    nil, 0, UnsafeMutableRawPointer(bitPattern: UInt(number) + 1))
-            }
-            if code == 0 { return .taken }
-            let error = rd_kafka_last_error()
-            switch error {
-            case RD_KAFKA_RESP_ERR__QUEUE_FULL: return .full
-            case RD_KAFKA_RESP_ERR__FATAL:
-                fatal = handle.fatalError() ?? RdKafkaError(error)
-                return .refused(fatal ?? RdKafkaError(error))
-            default: return .refused(RdKafkaError(error))
+        state.window.handOver { run, refusals in
+            guard run.records.isPacked else { return produceEach(run, &refusals, &fatal) }
+            return run.records.withPacked { bytes in
+                withUnsafeTemporaryAllocation(of: rd_kafka_message_t.self, capacity: run.range.count) { messages in
+                    produce(run, bytes, messages, &refusals, &fatal)
+                }
             }
         }
         if let fatal { die(fatal, &state) }
+    }
+
+    /// One call for all: it reads the clock and finds the partition once. Returns how many were taken or refused; when the
+    /// queue is full, none behind the first that found it so was taken.
+    private func produce(
+        _ run: AppendWindow.Run, _ bytes: UnsafeRawBufferPointer,
+        _ messages: UnsafeMutableBufferPointer<rd_kafka_message_t>, _ refusals: inout [AppendWindow.Refusal],
+        _ fatal: inout RdKafkaError?
+    ) -> Int {
+        messages.initialize(repeating: rd_kafka_message_t())
+        for index in messages.indices {
+            let range = run.records.place(run.range.lowerBound + index)
+            messages[index].payload = UnsafeMutableRawPointer(mutating: bytes.baseAddress.map { $0 + range.lowerBound })
+            messages[index].len = range.count
+            messages[index]._private = UnsafeMutableRawPointer(bitPattern: UInt(run.first) + UInt(index) + 1)
+        }
+        let taken = rd_kafka_produce_batch(
+            topic, 0, RD_KAFKA_MSG_F_COPY, messages.baseAddress, Int32(messages.count))
+        if Int(taken) == messages.count { return messages.count }
+        for index in messages.indices where messages[index].err != RD_KAFKA_RESP_ERR_NO_ERROR {
+            guard refuse(index, messages[index].err, &refusals, &fatal) else { return index }
+        }
+        return messages.count
+    }
+
+    private func produceEach(
+        _ run: AppendWindow.Run, _ refusals: inout [AppendWindow.Refusal], _ fatal: inout RdKafkaError?
+    ) -> Int {
+        for index in 0..<run.range.count {
+            let code = run.records.withValue(run.range.lowerBound + index) { value in
+                rd_kafka_produce(
+                    topic, 0, RD_KAFKA_MSG_F_COPY, UnsafeMutableRawPointer(mutating: value.baseAddress), value.count,
+                    nil, 0, UnsafeMutableRawPointer(bitPattern: UInt(run.first) + UInt(index) + 1))
+            }
+            guard code == 0 || refuse(index, rd_kafka_last_error(), &refusals, &fatal) else { return index }
+        }
+        return run.range.count
+    }
+
+    /// False: the queue is full.
+    private func refuse(
+        _ index: Int, _ code: rd_kafka_resp_err_t, _ refusals: inout [AppendWindow.Refusal],
+        _ fatal: inout RdKafkaError?
+    ) -> Bool {
+        if code == RD_KAFKA_RESP_ERR__QUEUE_FULL { return false }
+        if code == RD_KAFKA_RESP_ERR__FATAL { fatal = handle.fatalError() ?? RdKafkaError(code) }
+        refusals.append((index, fatal ?? RdKafkaError(code)))
+        return true
     }
 
     private func die(_ error: RdKafkaError, _ state: inout State) {

@@ -8,8 +8,7 @@ final class KafkaConnection: Sendable {
     let client: RdKafkaSettings
     let admin: Admin
     let clusterID: String
-
-    var isEmbedded: Bool { clusterID.hasPrefix(EmbeddedBroker.clusterIDPrefix) }
+    let isEmbedded: Bool
     /// What references say. An embedded broker has another id at each start; one that is taken for a Kafka that keeps its
     /// topics stands in for the one before it.
     var recordedClusterID: String {
@@ -33,6 +32,7 @@ final class KafkaConnection: Sendable {
         self.admin = admin
         do throws(RdKafkaError) {
             clusterID = try await admin.clusterID(withinMilliseconds: settings.answerMilliseconds)
+            isEmbedded = clusterID.hasPrefix(EmbeddedBroker.clusterIDPrefix)
         } catch {
             admin.shutDown()
             throw KafkaFault.question(

@@ -6,7 +6,7 @@ import VarveModel
 /// A limit of the topic that was lowered under the producer.
 extension KafkaLog {
     /// What the broker found too large: was it the record, or the batch it came in?
-    func judged(_ results: ArraySlice<AppendResult>, _ records: [Bytes]) async -> ArraySlice<AppendResult> {
+    func judged(_ results: [AppendResult], _ records: [Bytes]) async -> [AppendResult] {
         guard let limit = await limitNow() else { return results }
         let judged = zip(results, records).map { result, record -> AppendResult in
             guard result.isOversize else { return result }
@@ -19,7 +19,7 @@ extension KafkaLog {
                     next: "send it again"))
         }
         await lower(to: limit)
-        return judged[...]
+        return judged
     }
 
     /// Bytes of a record that the topic takes now; nil when nobody may say.

@@ -83,13 +83,16 @@ package final class KafkaLog: Log {
 
     package func append(_ records: [Bytes]) async -> [AppendResult] {
         let limit = recordBytesMax
-        let accepted = records.filter { $0.count <= limit }
-        var results = (accepted.isEmpty ? [] : await send(accepted))[...]
+        // Nearly always all of them.
+        let areAllAccepted = records.allSatisfy { $0.count <= limit }
+        let accepted = areAllAccepted ? records : records.filter { $0.count <= limit }
+        var results = accepted.isEmpty ? [] : await send(accepted)
         if results.contains(where: \.isOversize) { results = await judged(results, accepted) }
         await settleDoubt()
-        guard accepted.count < records.count else { return Array(results) }
+        if areAllAccepted { return results }
+        var left = results[...]
         return records.map { record in
-            record.count <= limit ? results.removeFirst() : .refused(oversize(record, limit))
+            record.count <= limit ? left.removeFirst() : .refused(oversize(record, limit))
         }
     }
 
@@ -106,6 +109,11 @@ package final class KafkaLog: Log {
 
     private func send(_ records: [Bytes]) async -> [AppendResult] {
         var last: RdKafkaError?
+        var values = RdKafkaValues(count: records.count, size: records.reduce(0) { $0 + $1.count })
+        for record in records {
+            if values.isPacked { record.withUnsafeBytes { values.pack($0) } } else { values.add(record.array) }
+        }
+        let sent = values
         for _ in 0..<Self.producersMax {
             let appender: Appender
             do throws(VarveError) {
@@ -117,7 +125,7 @@ package final class KafkaLog: Log {
             let outcome: Result<[AppendResult], RdKafkaError> = await withCheckedContinuation { continuation in
                 do throws(RdKafkaError) {
                     let before = state.withLock { $0.position }
-                    try appender.submit(records.map(\.array)) { [self] reports in
+                    try appender.submit(sent) { [self] reports in
                         continuation.resume(returning: .success(take(reports, of: records, readBefore: before)))
                         proveEarly()
                     }
@@ -164,8 +172,7 @@ package final class KafkaLog: Log {
 
     /// What was reported is about to be read back: a proof that begins now is likely done by then.
     private func proveEarly() {
-        let isDue = state.withLock { !$0.expected.isEmpty && !$0.proof.isRunning }
-        guard isDue, !connection.isEmbedded else { return }
+        guard !connection.isEmbedded, state.withLock({ !$0.expected.isEmpty && !$0.proof.isRunning }) else { return }
         let stamp = stamp
         Task { await prove(after: stamp) }
     }

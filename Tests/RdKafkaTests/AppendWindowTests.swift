@@ -3,6 +3,27 @@ import Testing
 
 @testable import RdKafka
 
+extension AppendWindow {
+    fileprivate enum HandOver {
+        case taken
+    }
+
+    fileprivate mutating func submit(_ records: [[UInt8]], completion: @escaping Completion) {
+        submit(RdKafkaValues(records), completion: completion)
+    }
+
+    /// One by one.
+    fileprivate mutating func handOver(_ hand: (_ number: UInt64, _ record: [UInt8]) -> HandOver) {
+        handOver { (run: Run, _) in
+            for (index, place) in run.range.enumerated() {
+                let record = run.records.withValue(place) { Array($0) }
+                _ = hand(run.first + UInt64(index), record)
+            }
+            return run.range.count
+        }
+    }
+}
+
 @Suite struct AppendWindowTests {
     private final class Seen: Sendable {
         let reports = Mutex<[[AppendReport]]>([])
@@ -52,6 +73,31 @@ import Testing
         #expect(window.waitingBytes == 0)
     }
 
+    @Test func whoIsFullIsAskedAgainForTheRestAndARefusalIsTheRecordsReport() {
+        var window = AppendWindow(size: 8)
+        let seen = Seen()
+        window.submit([[1], [2], [3], [4]], completion: seen.note)
+        let error = RdKafkaError(.messageSizeTooLarge)
+        window.handOver { (run: AppendWindow.Run, refusals) in
+            refusals.append((1, error))
+            return 2
+        }
+        #expect(window.handed == 2 && window.waitingBytes == 2)
+        window.handOver { (run: AppendWindow.Run, _) in
+            #expect(run.first == 2 && run.range == 2..<4)
+            return run.range.count
+        }
+        for number in [0, 2, 3] as [UInt64] { window.report(number, .stored(offset: Int64(number), time: nil)) }
+        finish(&window)
+        #expect(
+            seen.all == [
+                [
+                    .stored(offset: 0, time: nil), .refused(error), .stored(offset: 2, time: nil),
+                    .stored(offset: 3, time: nil),
+                ]
+            ])
+    }
+
     @Test func aSecondReportChangesNothing() {
         var window = AppendWindow(size: 4)
         let seen = Seen()
@@ -80,6 +126,31 @@ import Testing
                 [.unknown(error), .unknown(error), .refused(error), .refused(error)], [.refused(error)],
             ])
         #expect(window.isIdle)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func whatWaitsBehindAFullWindowIsGivenUpWhileTheRestIsStillOpen() {
+        var window = AppendWindow(size: 2)
+        let seen = Seen()
+        window.submit([[1], [2], [3]], completion: seen.note)
+        window.submit([[4]], completion: seen.note)
+        window.handOver { _, _ in .taken }
+        let error = RdKafkaError(.purgedQueue)
+        window.abandonWaiting(error)
+        #expect(window.waiting == 0 && window.waitingBytes == 0)
+        finish(&window)
+        #expect(seen.all.isEmpty)
+        window.submit([[5]], completion: seen.note)
+        for number in [0, 1] as [UInt64] { window.report(number, .stored(offset: Int64(number), time: nil)) }
+        finish(&window)
+        let stored = [AppendReport.stored(offset: 0, time: nil), .stored(offset: 1, time: nil)]
+        #expect(seen.all == [stored + [.refused(error)], [.refused(error)]])
+        window.handOver { number, record in
+            #expect(number == 4 && record == [5])
+            return .taken
+        }
+        window.report(4, .stored(offset: 2, time: nil))
+        finish(&window)
+        #expect(seen.all.last == [.stored(offset: 2, time: nil)] && window.isIdle)
     }
 
     @Test func anEmptyBatchHasNoReportsAndKeepsItsPlace() {
