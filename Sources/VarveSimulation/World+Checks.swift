@@ -270,6 +270,8 @@ extension World {
         case .logMissing where !node.knowsOtherCluster && node.startedAt + 10_000 > askedAt:
             node.knowsOtherCluster = true
             return
+        // It was away when the epoch behind its own was given up, the log of which is gone.
+        case .logMissing where node.machine != nil && node.epoch.next.map { endsDeclared.contains($0) } ?? false: return
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.

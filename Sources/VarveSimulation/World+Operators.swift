@@ -316,6 +316,8 @@ extension World {
     private func declared(_ record: EpochRecord) {
         guard let end = record.parentEnd, let ended = Epoch(Int(record.epoch.number) - 1) else { return }
         let before = reference.verdicts
+        // A log that is gone cannot be read, so nobody may say how much was in it; of one that was changed nobody knows.
+        let isGone = line.indices.contains(Int(ended.number)) && line[Int(ended.number)].log.isDeleted
         if let seal = reference.beginnings.indices.contains(Int(record.epoch.number))
             ? reference.beginnings[Int(record.epoch.number)]?.position : nil, seal <= end.position, !isLogLossy
         {
@@ -330,6 +332,7 @@ extension World {
                     + "\(reference.ending?.end.inputChain.shortHex ?? "-") \(reference.ending?.end.block?.description ?? "-")"
             )
         }
+        checkGenesis(of: record)
         enter(record.log)
         epochsDeclared += 1
         endsDeclared.insert(ended)
@@ -339,7 +342,7 @@ extension World {
         // What was answered meanwhile, by who did not know yet, can be salvaged.
         for (id, position) in gone where position >= quietEnd && !isLogLossy { zombieAnswers[id] = ended }
         let lost = gone.filter { $0.value < quietEnd }
-        if !isLogLossy, let stated = record.unindexedLost, lost.count > stated {
+        if !isLogLossy || isGone, let stated = record.unindexedLost, lost.count > stated {
             fail(
                 "nothing is lost without being stated",
                 "\(lost.count) answers are lost (\(lost.values.min()!) to \(lost.values.max()!)), epoch \(record.epoch) says \"\(record.reason)\""
@@ -367,6 +370,21 @@ extension World {
         isLogForeign = false
         isLogLossy = false
         isEndLost = false
+    }
+
+    /// The new log was begun behind this very end: what an earlier attempt left there is of another one.
+    private func checkGenesis(of record: EpochRecord) {
+        guard let found = log(at: record.log), let offset = record.log.genesisOffset?.value, offset < found.end,
+            let entry = found.entries[Int(offset)],
+            case .record(let first) = Record.decode(entry.bytes, tag: nil),
+            let genesis = try? Genesis.decode(first.payload)
+        else { return }
+        if genesis.parent?.end != record.parentEnd || genesis.began != record.began {
+            fail(
+                "a genesis names the end that it stands behind",
+                "\(record.log.topic) begins behind \(genesis.parent?.end.map { "\($0.position)" } ?? "a seal"), epoch "
+                    + "\(record.epoch) behind \(record.parentEnd.map { "\($0.position)" } ?? "-")")
+        }
     }
 
     /// What was decided behind an end is known no more, or anew.
