@@ -162,6 +162,24 @@ import VarveModel
         #expect(stop(try again.step(.records(.first, script.entries), reading: script.blocks)) == .logDiverged)
     }
 
+    @Test func aLogWithoutARecordAtTheDeclaredEndIsNotReadPastIt() throws {
+        var script = try Script()
+        try script.submit([put("t", "a", [.init("n", 1)])])
+        let (machine, last) = (script.machine, script.entries.count)
+        try script.submit([put("t", "b", [])])
+        let declared = ParentEnd(
+            position: Position(.first, Offset(1)), inputChain: machine.inputChain.value,
+            effectChain: machine.effectChain.value, block: .first, effectiveTime: machine.effectiveTime,
+            systemTime: machine.systemTime)
+        var again = NodeMachine(
+            database: script.database, genesis: script.genesis, settings: Settings(), epochRecord: .zero)
+        _ = try again.step(.declaredEnd(declared), reading: script.blocks)
+        var entries = script.entries
+        entries.remove(at: last - 1)
+        #expect(stop(try again.step(.records(.first, entries), reading: script.blocks)) == .logDiverged)
+        #expect(again.applied == Position(.first, .zero))
+    }
+
     @Test func aNodeThatAppliedBeyondADeclaredEndIsStale() throws {
         var script = try Script()
         try script.submit([put("t", "a", [.init("n", 1)])])

@@ -56,6 +56,20 @@ import VarveStorage
         }
     }
 
+    /// An old expiry is in the old log's time, and the way over may have taken longer than it leaves.
+    @Test func whatIsSentAgainBehindASealHasANewExpiryAndItsId() {
+        let header = RecordHeader(
+            type: .transaction, logTag: LogTag(raw: 1), id: SubmissionID(high: 1, low: 1), writer: 7,
+            expiresAt: 5_000, observed: Position(.first, Offset(3)))
+        let renewed = Crossing.renewed(header, tag: LogTag(raw: 2), writer: 8, effectiveTime: 100_000)
+        #expect(renewed.logTag == LogTag(raw: 2))
+        #expect(renewed.writer == 8)
+        #expect(renewed.id == header.id)
+        #expect(renewed.observed == header.observed)
+        #expect(renewed.expiresAt == 160_000)
+        #expect(Crossing.renewed(header, tag: LogTag(raw: 1), writer: 8, effectiveTime: 100_000) == header)
+    }
+
     @Test func twoOperatorsAtOnceMoveItOnce() async throws {
         try await Nodes.run("a", "b", heartbeatMs: 200) { (nodes: Nodes) async throws in
             try await nodes.put(0, 1)
