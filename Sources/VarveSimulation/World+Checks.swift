@@ -271,11 +271,12 @@ extension World {
             node.knowsOtherCluster = true
             return
         // It was away when the epoch behind its own was given up, the log of which is gone.
-        case .logMissing where node.machine != nil && node.epoch.next.map { endsDeclared.contains($0) } ?? false: return
+        case .logMissing where node.machine != nil && endsDeclared.contains(where: { $0 == node.epoch.next }): return
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.
-        case .logMissing, .logReplaced, .logDiverged, .logBehind where directory.hasLostBlocks && hasLostLogs: return
+        case .logMissing, .logReplaced, .logDiverged, .logBehind where directory.hasLostBlocks && hasLostLogs:
+            return
         case .ioFatal where faults.injected[Int(Fault.syncFails.rawValue)] > 0: return
         default: break
         }
