@@ -62,7 +62,7 @@ package struct Migrating<Node: MigratingNode>: Sendable {
         } catch {
             throw error.code == .targetUnfit ? error : Self.unfit(["\(error.code): \(error.message)"])
         }
-        try await confirm(reference)
+        if let done = try await confirm(reference) { return done }
         return try await seal(reference, limit - (Means.elapsed - began))
     }
 
@@ -149,13 +149,16 @@ package struct Migrating<Node: MigratingNode>: Sendable {
     // MARK: Other nodes
 
     /// Waits until every live node says that it can go there.
-    private func confirm(_ reference: LogReference) async throws(VarveError) {
+    /// - Returns: the migration, when another operator's to the same place has brought this node there meanwhile.
+    private func confirm(_ reference: LogReference) async throws(VarveError) -> Indexer.Migration? {
         let proposal = Heartbeat.Proposal(id: Means.makeID(), epoch: next, log: reference)
         let deadline = Means.elapsed + MigrationRules.confirmationLimit
         try await node.announce(proposal)
         while true {
+            // First: nodes that have crossed refuse to come along.
+            if let done = try entered(reference) { return done }
             switch MigrationRules.standing(of: proposal, among: try await node.lookAtPeers()) {
-            case .confirmed: return
+            case .confirmed: return nil
             case .refused(let problems): throw Self.unfit(problems)
             case .waiting(let silent):
                 guard Means.elapsed < deadline else {
@@ -163,9 +166,6 @@ package struct Migrating<Node: MigratingNode>: Sendable {
                         "\(silent.joined(separator: ", ")) did not confirm that the target can be reached"
                     ])
                 }
-            }
-            if try node.entered(next) != nil {
-                throw Self.unfit(["epoch \(next) has begun meanwhile; the genesis in \(reference.place) is nobody's"])
             }
             guard await Means.wait(.milliseconds(200)) else { throw Self.unfit(["interrupted"]) }
         }
@@ -178,15 +178,7 @@ package struct Migrating<Node: MigratingNode>: Sendable {
         let deadline = Means.elapsed + limit
         await node.send(Seal(next: next, log: reference), within: limit)
         while true {
-            if let record = try node.entered(next), let end = record.parentEnd?.position {
-                guard record.log.genesis == reference.genesis else {
-                    throw Self.unfit([
-                        "another migration was faster: epoch \(record.epoch) goes on in \(record.log.place). "
-                            + "\(reference.place) holds a genesis that nobody uses and may be deleted"
-                    ])
-                }
-                return Indexer.Migration(epoch: next, log: record.log, seal: end)
-            }
+            if let done = try entered(reference) { return done }
             guard Means.elapsed < deadline else {
                 throw VarveError(
                     .unknownOutcome,
@@ -195,6 +187,18 @@ package struct Migrating<Node: MigratingNode>: Sendable {
             }
             _ = await Means.wait(.milliseconds(5))
         }
+    }
+
+    /// Where this node has gone, whoever sent it there; nil while it is in the old epoch. Throws when that is another place.
+    private func entered(_ reference: LogReference) throws(VarveError) -> Indexer.Migration? {
+        guard let record = try node.entered(next), let end = record.parentEnd?.position else { return nil }
+        guard record.log.genesis == reference.genesis else {
+            throw Self.unfit([
+                "another migration was faster: epoch \(record.epoch) goes on in \(record.log.place). "
+                    + "\(reference.place) holds a genesis that nobody uses and may be deleted"
+            ])
+        }
+        return Indexer.Migration(epoch: next, log: record.log, seal: end)
     }
 
     package static func unfit(_ reasons: [String]) -> VarveError {

@@ -64,20 +64,22 @@ package struct EpochBump: Sendable {
         if way == .salvage, !plan.submissions.isEmpty {
             salvaged = try await salvage(reference, next, end, progress)
         }
+        if way == .drop { try await requireNothingSalvaged(reference, next) }
         try await requireNothingNew()
         let record = EpochRecord(
             epoch: next, parent: parent.digest, began: .lost, log: reference, parentEnd: end,
             reason: reason(salvaged))
         if case .different = try cold.store.publishEpochRecord(record) {
-            throw begun(try cold.store.epochRecord(next)?.record)
+            throw begun(try cold.store.epochRecord(next)?.record, salvaged.count)
         }
         return Result(record: record, salvaged: salvaged.count, differing: salvaged.differing)
     }
 
-    private func begun(_ other: EpochRecord?) -> VarveError {
+    private func begun(_ other: EpochRecord?, _ salvaged: Int = 0) -> VarveError {
         VarveError(
             .planStale,
-            "epoch \(other.map { "\($0.epoch)" } ?? "behind \(plan.epoch)") was begun by somebody else meanwhile: "
+            (salvaged > 0 ? "\(salvaged) transactions were appended to the new log and count. But " : "")
+                + "epoch \(other.map { "\($0.epoch)" } ?? "behind \(plan.epoch)") was begun by somebody else meanwhile: "
                 + "\(other?.began.description ?? "otherwise"), behind "
                 + "\(other?.parentEnd?.position.description ?? "?") (\(other?.reason ?? "")). That one counts",
             next: "varve epoch status --config node.yaml")
@@ -135,6 +137,35 @@ package struct EpochBump: Sendable {
         VarveError(
             .planStale, "\(what), behind what the plan was made from. No epoch was begun",
             next: "stop all nodes, then: varve epoch plan --config node.yaml")
+    }
+
+    /// A salvage that was broken off has left transactions in the new log: they would be applied, and the record would say
+    /// that they are given up.
+    private func requireNothingSalvaged(_ reference: LogReference, _ next: Epoch) async throws(VarveError) {
+        let log = try await cold.places.primary.open(next)
+        do throws(VarveError) {
+            let tag = LogTag(database: cold.database, genesis: reference.genesis ?? .zero)
+            var count = 0
+            let from = (reference.genesisOffset ?? .zero).next
+            try await log.forEachBatch(from: from, to: try await log.range().upperBound) {
+                (entries) throws(VarveError) in
+                count += entries.count { entry in
+                    guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { return false }
+                    return [.transaction, .cancel].contains(record.header.type)
+                }
+                return true
+            }
+            await log.close()
+            guard count > 0 else { return }
+            throw VarveError(
+                .targetUnfit,
+                "\(reference.place) holds \(count) transactions that an earlier salvage appended: they would be kept. No epoch "
+                    + "was begun",
+                next: "complete it: varve epoch bump --salvage; or delete that log, then give them up")
+        } catch {
+            await log.close()
+            throw error
+        }
     }
 
     /// What stands in the record: the way, and what is known to be lost by it.

@@ -73,7 +73,10 @@ package struct EpochOverview: Sendable {
             return (true, "it ended with its process, and with it what it held behind \(end.position)")
         }
         guard next.began == .sealed || next.unindexedLost == 0 else {
-            return (false, "what it holds behind \(end.position) can still be salvaged; after that, yes")
+            return (
+                false,
+                "what it holds behind \(end.position) is not taken over: varve epoch salvage, or accept that it is gone"
+            )
         }
         return (true, "blocks hold everything up to its end \(end.position)")
     }

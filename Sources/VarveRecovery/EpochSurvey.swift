@@ -62,10 +62,15 @@ package struct EpochSurvey: Sendable {
                 throw error
             }
         } catch {
-            // Whoever holds it may still write to it: that is no lost log; nor is one with a record that nobody can apply.
-            if error.code == .logLocked || error.code == .poison { throw error }
+            guard Self.saysThatNothingIsLeft(error.code) else { throw error }
             return .none(error)
         }
+    }
+
+    /// Anything else is no lost log: whoever holds it may still write to it, rights can be given, a storage that is away
+    /// comes back, a record of a later version is read by that version.
+    private static func saysThatNothingIsLeft(_ code: ErrorCode) -> Bool {
+        [.logMissing, .logUnreachable, .logReplaced, .logDiverged, .logBehind, .logGap, .logCorrupt].contains(code)
     }
 
     private func rest(of log: any Log) async throws(VarveError) -> EpochPlan.Rest {

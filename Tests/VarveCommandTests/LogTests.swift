@@ -66,7 +66,7 @@ import VarveModel
             let kinds = all.compactMap { $0["type"]?.asText }.filter { $0 != "barrier" }
             #expect(kinds == ["genesis", "transaction", "transaction", "transaction", "flush"])
             #expect(try await show("--from", "0-1", "--to", "0-2").count == 2)
-            #expect(try await varve(["log", "show"] + config + ["--from", "0-2", "--to", "0-1"]).code == 2)
+            #expect(try await varve(["log", "show"] + config + ["--from", "0-2", "--to", "0-1"]).code == 64)
             #expect(try await show("--limit", "2").map { $0["position"]?.asText } == positions.suffix(2))
             #expect(try await show("--type", "genesis", "--type", "flush").count == 2)
             #expect(try await show("--table", "users").count == 2)

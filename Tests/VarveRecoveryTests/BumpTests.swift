@@ -220,6 +220,9 @@ extension Node {
             _ = try await scene.bump(.salvage)
             // The record was not published: the last step is missing.
             try FileManager.default.removeItem(atPath: "\(scene.path)/storage/epochs/e0001.cbor")
+            // To give up now what stands in the new log already would be stated and not be true.
+            let digest = try await scene.plan().digest
+            #expect(try await scene.refusal(.drop, accepting: digest) == .targetUnfit)
             let result = try await scene.bump(.salvage)
             #expect(result.salvaged == 0)
             try await scene.withNode { (node: Node) async throws in
@@ -410,6 +413,16 @@ extension Node {
             try await scene.withNode { (_: Node) async throws in
                 #expect(try await scene.refusal(.drop) == .logLocked)
             }
+        }
+    }
+
+    @Test func aLogThatMayNotBeReadIsNotLost() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            try FileManager.default.moveItem(atPath: "\(scene.path)/log", toPath: "\(scene.path)/aside")
+            try Data().write(to: URL(fileURLWithPath: "\(scene.path)/log"))
+            let error = await #expect(throws: VarveError.self) { try await scene.plan() }
+            #expect(error?.code == .logDenied)
         }
     }
 

@@ -286,6 +286,9 @@ extension EpochPlan {
         }
     }
 
+    /// Whether the log may be whole, somewhere.
+    private var isOutOfReach: Bool { restReason?.code == .logUnreachable }
+
     private var restReason: VarveError? {
         switch rest {
         case .none(let error), .broken(_, let error): error
@@ -329,7 +332,7 @@ extension EpochPlan {
         if let gone {
             lines.append(
                 "known lost   up to \(gone.records) records behind \(gone.from), up to \(gone.to): nodes had applied them, "
-                    + "nothing holds them")
+                    + (isOutOfReach ? "and they cannot be read now" : "nothing holds them"))
         } else {
             lines.append("known lost   nothing")
         }
@@ -339,7 +342,13 @@ extension EpochPlan {
         lines.append("digest       \(digest)")
         if case .sealed = rest { return lines }
         guard alive.isEmpty else { return lines + ["next: stop all nodes, then varve epoch plan --config \(path)"] }
-        lines.append("next, best first:")
+        if isOutOfReach {
+            lines.append(
+                "its cluster does not answer. Nothing is lost while it is only away: bring it back and start the nodes "
+                    + "(docs/runbooks/kafka-down.md). Only when it is gone for good:")
+        } else {
+            lines.append("next, best first:")
+        }
         // What nothing holds any more is lost by every way.
         let accepting = losesSomething(by: .salvage) ? " --accept-loss \(digest)" : ""
         if case .whole = rest {
