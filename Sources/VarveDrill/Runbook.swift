@@ -17,7 +17,7 @@ package struct Runbook: Sendable, Equatable {
             /// What a node has said: a block of text that follows no command.
             case symptom(Expectation)
             /// Lines for a shell, and what they print; nil where the page does not say.
-            case command(String, Expectation?, exitCode: Int32)
+            case command(String, Expectation?, exitCodes: Set<Int32>)
             /// What the reader does with tools that the page cannot know: `stop nodes`.
             case hand(String)
         }
@@ -65,7 +65,7 @@ private struct PageReader {
 
     private struct Next {
         var only: [String] = []
-        var exitCode: Int32?
+        var exitCodes: Set<Int32>?
         var isNotRun = false
         var line: Int?
     }
@@ -118,11 +118,15 @@ private struct PageReader {
         case "only" where words.count > 1:
             next.only = Array(words.dropFirst())
             next.line = number
-        case "exit" where words.count == 2:
-            guard let code = Int32(words[1]), (0...255).contains(code) else {
-                throw fault(number, "\(words[1]) is no exit code")
+        case "exit" where words.count > 1:
+            var codes: Set<Int32> = []
+            for word in words.dropFirst() {
+                guard let code = Int32(word), (0...255).contains(code) else {
+                    throw fault(number, "\(word) is no exit code")
+                }
+                codes.insert(code)
             }
-            next.exitCode = code
+            next.exitCodes = codes
             next.line = number
         case "not" where words == ["not", "run"]:
             next.isNotRun = true
@@ -145,7 +149,7 @@ private struct PageReader {
             if next.isNotRun {
                 next = Next()
             } else {
-                append(.command(lines.joined(separator: "\n"), nil, exitCode: next.exitCode ?? 0), number)
+                append(.command(lines.joined(separator: "\n"), nil, exitCodes: next.exitCodes ?? [0]), number)
             }
             isAfterCommand = true
         case "text":
@@ -154,7 +158,7 @@ private struct PageReader {
             isAfterCommand = false
             guard !isLeftOut, let last = steps.indices.last else { return }
             if case .command(let script, _, let code) = steps[last].kind {
-                steps[last].kind = .command(script, expectation, exitCode: code)
+                steps[last].kind = .command(script, expectation, exitCodes: code)
             }
         default:
             // For the reader only: an example, a piece of configuration.

@@ -47,7 +47,7 @@ import VarveModel
                 .init(.symptom(try #require(Expectation("CODE: it broke …"))), line: 2),
                 .init(.hand("stop nodes"), line: 6),
                 .init(
-                    .command("varve epoch plan\n  --more", Expectation("digest DIGEST"), exitCode: 0), line: 9),
+                    .command("varve epoch plan\n  --more", Expectation("digest DIGEST"), exitCodes: [0]), line: 9),
             ])
     }
 
@@ -58,7 +58,7 @@ import VarveModel
             ```sh
             a
             ```
-            <!-- drill: exit 69 -->
+            <!-- drill: exit 69 1 -->
             ```sh
             b
             ```
@@ -73,7 +73,7 @@ import VarveModel
         #expect(page.steps.count == 2)
         #expect(page.steps[0].only == ["kafka", "salvage"])
         #expect(page.steps[0].holds(for: ["salvage"]) && !page.steps[0].holds(for: ["embedded"]))
-        #expect(page.steps[1].kind == .command("b", nil, exitCode: 69))
+        #expect(page.steps[1].kind == .command("b", nil, exitCodes: [69, 1]))
         #expect(page.steps[1].holds(for: []))
     }
 
