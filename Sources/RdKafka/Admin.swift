@@ -303,7 +303,9 @@ private func answer(
         list.pointee.elems[0].err = RD_KAFKA_RESP_ERR_NO_ERROR
         let code = rd_kafka_offsets_for_times(handle.pointer, list, left())
         let element = list.pointee.elems[0]
-        if element.err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, triesLeft > 0, left() > 100 {
+        // The call says it, or the element.
+        let isLeaderless = [code, element.err].contains(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+        if isLeaderless, triesLeft > 0, left() > 100 {
             triesLeft -= 1
             pause(milliseconds: 50)
             continue

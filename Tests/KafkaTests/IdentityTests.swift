@@ -72,9 +72,11 @@ struct IdentityTests {
         _ = try await self.damage(database, damage, servers)
         way.proxy.become(.clear)
         // Asked again and again: whatever is answered, it is not that a transaction was committed.
-        for _ in 0..<20 where node.status().standing?.stopped == nil {
+        // A refusal may come at once, long before the node has stopped.
+        for _ in 0..<600 where node.status().standing?.stopped == nil {
             let error = await refusal { _ = try await node.put("too late", timeout: .seconds(2)) }
             try #require(error != nil, "acknowledged on another log")
+            try await Task.sleep(for: .milliseconds(50))
         }
         let stopped = try #require(node.status().standing?.stopped, "goes on with another log")
         // An empty log may have got the record that was on its way: then that stands where the genesis was.
