@@ -66,6 +66,26 @@ package final class File: Sendable {
         get throws(IOError) { Int(try status().st_size) }
     }
 
+    /// What stands under a file's path now.
+    package enum Standing: Sendable, Equatable {
+        case itself
+        case nothing
+        case another
+    }
+
+    /// Whether the path still leads to this file: a descriptor outlives its name.
+    package var standing: Standing {
+        get throws(IOError) {
+            let held = try status()
+            var found = stat()
+            do throws(IOError) { try checked("stat", path) { stat(path, &found) } } catch {
+                if error.kind == .missing { return .nothing }
+                throw error
+            }
+            return held.st_dev == found.st_dev && held.st_ino == found.st_ino ? .itself : .another
+        }
+    }
+
     func status() throws(IOError) -> stat {
         var status = stat()
         try checked("fstat", path) { fstat(descriptor, &status) }

@@ -17,6 +17,8 @@ final class LocalContents: Sendable {
         var recent = RecentBatches()
         /// What stands at `end` and cannot be read although it was synced; in a log that another process writes.
         var damage: VarveError?
+        /// The log is gone from its path, or another stands there: nothing is delivered any more.
+        var loss: VarveError?
 
         var start: Offset { segments.first?.first ?? .zero }
     }
@@ -67,6 +69,12 @@ final class LocalContents: Sendable {
         gate.advance(to: end)
     }
 
+    /// Ends every tail with `error`, those that wait too.
+    func fail(_ error: VarveError) {
+        holdings.withLock { $0.loss = error }
+        gate.fail()
+    }
+
     /// Forgets the segments that hold nothing at or above `offset`, never the last one; returns their paths.
     func forget(below offset: Offset) -> [String] {
         holdings.withLock { holdings in
@@ -92,8 +100,13 @@ final class LocalContents: Sendable {
     // MARK: Reading
 
     func read(at offset: Offset) throws(VarveError) -> LogEntry? {
+        if let loss = holdings.withLock(\.loss) { throw loss }
         var cursor = cursor(at: max(offset, range.lowerBound))
-        guard cursor.next < range.upperBound else { return nil }
+        guard cursor.next < range.upperBound else {
+            // Something does stand there.
+            if let damage = holdings.withLock(\.damage) { throw damage }
+            return nil
+        }
         guard case .entries(let entries) = try fetch(&cursor, chunk: Self.recordChunk) else { return nil }
         return entries.first
     }
@@ -125,6 +138,7 @@ extension LocalContents: TailSource {
 
     private func fetch(_ cursor: inout Cursor, chunk: Int) throws(VarveError) -> TailStep {
         if gate.isClosed { return .finished }
+        if let loss = holdings.withLock(\.loss) { throw loss }
         if case .end = try place(of: cursor.next) {
             try refresh()
             if case .end = try place(of: cursor.next), let damage = holdings.withLock({ $0.damage }) { throw damage }

@@ -1,7 +1,8 @@
 /// A local log that another process writes, read beside it.
 ///
 /// Only what a header behind it states to be durable is delivered, so a reader never sees a record that a crash of the
-/// writer's machine may take back. The directory is listed again when the known end is reached.
+/// writer's machine may take back. The directory is listed again when the known end is reached; one that is no longer the
+/// directory that was opened ends it (`LOG_MISSING`, `LOG_REPLACED`).
 ///
 /// A batch that does not fit its checksums is being written now, unless a later header says that it was synced: that is
 /// damage, as opening would find it, and whoever reads that far is told so (`LOG_CORRUPT`).
@@ -18,7 +19,9 @@ final class LocalFollower: Log {
     init(_ directory: String, _ epoch: Epoch, interval: Duration) throws(VarveError) {
         reference = LogReference(kind: .local, topic: LocalLayout.directory(of: epoch))
         name = "the local log \(directory)"
+        let held = try onDisk { () throws(IOError) in try File(directory, .read) }
         let poll = LocalContents.Poll(interval: interval) { holdings throws(VarveError) in
+            try LocalPlace.require(held, of: directory)
             try Self.look(directory, epoch, &holdings)
         }
         contents = LocalContents(

@@ -2,6 +2,9 @@
 ///
 /// One thread writes (`LocalWriter`), any number of tasks read (`LocalContents`). The directory's `lock` is held from
 /// opening to the end of that thread, which outlives the last handle until everything queued is answered.
+///
+/// A lock is held on a file, not on a path: before anything is acknowledged, and every two seconds, the writer looks
+/// whether the path still leads to the files it holds (`LocalPlace`).
 
 #if canImport(Glibc)
     import Glibc
@@ -44,7 +47,8 @@ final class LocalLog: Log {
         writer = LocalWriter(name: name, bufferSize: options.bufferSize)
         try onDisk { [writer, contents] () throws(IOError) in
             try WorkerThread.start {
-                let segments = SegmentWriter(recovery, directory: directory, epoch: epoch, options, contents: contents)
+                let segments = SegmentWriter(
+                    recovery, lock, directory: directory, epoch: epoch, options, contents: contents)
                 writer.run(segments) { offset in Self.remove(contents.forget(below: offset)) }
                 // Last: whoever gets it next finds nothing of ours being written.
                 lock.unlock()
@@ -115,6 +119,7 @@ enum LocalLock {
             }
             return (file, isOurs, String(decoding: try file.read(200, at: 0), as: UTF8.self))
         }
+        if isOurs { try LocalPlace.require(file, of: directory) }
         guard isOurs else {
             throw VarveError(
                 .logLocked, "the local log \(directory) is in use by \(holder.isEmpty ? "another process" : holder)",

@@ -97,7 +97,9 @@ final class LocalWriter: Sendable {
         var answered = 0
         var lingerMicroseconds = 0
         while true {
-            let delay = writer.owesHeader && failure == nil ? Self.headerDelayMilliseconds : nil
+            let delay =
+                failure != nil
+                ? nil : writer.owesHeader ? Self.headerDelayMilliseconds : LocalPlace.lookMilliseconds
             linger(for: answered, microseconds: lingerMicroseconds)
             let work = inbox.wait(milliseconds: delay) { inbox -> Work? in
                 guard !inbox.line.isEmpty || !inbox.trims.isEmpty || inbox.isClosing else { return nil }
@@ -107,7 +109,9 @@ final class LocalWriter: Sendable {
                     isClosing: inbox.isClosing && inbox.line.isEmpty)
             }
             for item in work?.trims ?? [] {
-                trim(item.below)
+                Self.look(writer, &failure)
+                // By path: what stands there may be another's.
+                if failure == nil { trim(item.below) }
                 item.done.resume()
             }
             if let work, !work.batch.isEmpty || !work.isClosing {
@@ -118,7 +122,11 @@ final class LocalWriter: Sendable {
                 answered = finished.count
                 for call in finished { call.resume() }
             } else {
-                Self.stateDurable(&writer, &failure)
+                if writer.owesHeader {
+                    Self.stateDurable(&writer, &failure)
+                } else {
+                    Self.look(writer, &failure)
+                }
                 if work?.isClosing == true {
                     if failure == nil { writer.cutZeros() }
                     return
@@ -170,6 +178,13 @@ final class LocalWriter: Sendable {
         guard failure == nil else { return }
         do throws(SegmentWriter.Failure) { try writer.writeHeader() } catch {
             // No room for a header harms nothing: the next batch states the same.
+            if case .fatal(let error) = error { failure = error }
+        }
+    }
+
+    private static func look(_ writer: borrowing SegmentWriter, _ failure: inout VarveError?) {
+        guard failure == nil else { return }
+        do throws(SegmentWriter.Failure) { try writer.requirePlace() } catch {
             if case .fatal(let error) = error { failure = error }
         }
     }

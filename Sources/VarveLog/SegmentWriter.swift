@@ -4,6 +4,8 @@
 /// file's size nor its map of blocks, so their sync has data to write and no journal (1.6 to 2 times as many of them in a
 /// second on ext4). Zeros are no batch; closing cuts them off, and after a crash they are a torn tail with nothing in it.
 ///
+/// Nothing counts as durable before the path was seen to lead to the files that were written (`LocalPlace`).
+///
 /// After a refusal nothing but zeros follows the last good batch. After a fatal failure nothing is ever written again.
 
 #if canImport(Glibc)
@@ -28,6 +30,7 @@ struct SegmentWriter: ~Copyable {
         case fatal(VarveError)
     }
 
+    private let lock: File
     private let directory: String
     private let epoch: Epoch
     private let segmentBytes: Int
@@ -48,9 +51,10 @@ struct SegmentWriter: ~Copyable {
     private var encoded = 0
 
     init(
-        _ recovery: LocalRecovery, directory: String, epoch: Epoch, _ options: LocalLog.Options,
+        _ recovery: LocalRecovery, _ lock: File, directory: String, epoch: Epoch, _ options: LocalLog.Options,
         contents: LocalContents
     ) {
+        self.lock = lock
         self.directory = directory
         self.epoch = epoch
         segmentBytes = options.segmentBytes
@@ -108,6 +112,18 @@ struct SegmentWriter: ~Copyable {
         finish([], clock.last, chain)
     }
 
+    /// Throws when the path leads elsewhere: to the lock, so that no second process gets one, and to the open segment.
+    /// Ends every tail then.
+    func requirePlace() throws(Failure) {
+        do throws(VarveError) {
+            try LocalPlace.require(lock, of: directory)
+            if let file { try LocalPlace.require(file, of: directory) }
+        } catch {
+            contents.fail(error)
+            throw .fatal(error)
+        }
+    }
+
     // MARK: Steps
 
     /// Puts a batch into `buffer` from byte `start` on; returns the chain behind it.
@@ -153,6 +169,7 @@ struct SegmentWriter: ~Copyable {
             if encoded <= Self.smallBatchBytes { try fillAhead(file) }
         }
         do throws(IOError) { try file.syncData() } catch { throw .fatal(.log(error)) }
+        try requirePlace()
         position = end
     }
 
@@ -214,6 +231,8 @@ struct SegmentWriter: ~Copyable {
 
     /// Gives `buffer` the name of the segment with this header.
     private mutating func create(_ header: SegmentHeader) throws(Failure) {
+        // Never into the directory of another log.
+        try requirePlace()
         let path = Directory.join(directory, LocalLayout.segment(first: header.first))
         do throws(IOError) {
             let outcome = try FileSystem.publishOnce(
@@ -229,6 +248,7 @@ struct SegmentWriter: ~Copyable {
             default: throw .fatal(.log(poisoned: error))
             }
         }
+        try requirePlace()
         let segment = Segment(path: path, header: header)
         self.segment = segment
         position = encoded

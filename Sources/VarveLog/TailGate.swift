@@ -12,6 +12,7 @@ final class TailGate: Sendable {
     private struct State {
         var end: Offset
         var isClosed = false
+        var isBroken = false
         var waiters: [ObjectIdentifier: Waiter] = [:]
 
         mutating func takeAll() -> [Waiter] {
@@ -44,18 +45,27 @@ final class TailGate: Sendable {
         for waiter in woken { waiter.resume() }
     }
 
+    /// Lets every waiter go, now and later, to be told what is wrong.
+    func fail() {
+        let woken = state.withLock { state in
+            state.isBroken = true
+            return state.takeAll()
+        }
+        for waiter in woken { waiter.resume() }
+    }
+
     /// Lets one tail go.
     func release(_ tail: ObjectIdentifier) {
         state.withLock { $0.waiters.removeValue(forKey: tail) }?.resume()
     }
 
-    /// Returns when the end is above `offset`, the gate is closed, the tail is released or its task is cancelled.
+    /// Returns when the end is above `offset`, the gate is closed or broken, the tail is released or its task is cancelled.
     /// - Parameter isReleased: looked at after registering, so that a release that came before is not lost.
     func wait(_ tail: ObjectIdentifier, above offset: Offset, unless isReleased: () -> Bool) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { (waiter: Waiter) in
                 let mustWait = state.withLock { state in
-                    guard !state.isClosed, state.end <= offset else { return false }
+                    guard !state.isClosed, !state.isBroken, state.end <= offset else { return false }
                     state.waiters[tail] = waiter
                     return true
                 }

@@ -62,7 +62,11 @@ struct LogReading {
     private var replayFault: String?
     private var replayUntold: String?
 
-    init(_ recorded: RecordedLog, epoch: Epoch, range: Range<Offset>) throws(VarveError) {
+    /// - Parameter damage: what stands at the end of `range` and cannot be read; nil when nothing does.
+    init(
+        _ recorded: RecordedLog, epoch: Epoch, range: Range<Offset>, damage: VarveError? = nil
+    ) throws(VarveError) {
+        self.damage = damage.map { "\($0.code): \(Position(epoch, range.upperBound)): \($0.message)" }
         self.epoch = epoch
         self.range = range
         self.recorded = recorded
@@ -89,7 +93,11 @@ struct LogReading {
         let adopted = own.last?.manifest.last.offset ?? facts.genesisOffset
         if adopted.next > range.upperBound {
             mismatch =
-                "LOG_BEHIND: the log ends at \(Position(epoch, range.upperBound)), storage has applied up to "
+                damage.map { _ in
+                    "LOG_CORRUPT: nothing behind \(Position(epoch, range.upperBound)) was read, storage has applied up to "
+                        + "\(Position(epoch, adopted))"
+                }
+                ?? "LOG_BEHIND: the log ends at \(Position(epoch, range.upperBound)), storage has applied up to "
                 + "\(Position(epoch, adopted))"
         } else if adopted.next < range.lowerBound {
             mismatch =
@@ -295,7 +303,9 @@ struct LogReading {
         if let next = pending.first {
             return Finding(
                 .inputChain, .refuted,
-                "the log ends before \(next.manifest.last), the end of block \(next.manifest.number)")
+                "the log \(damage == nil ? "ends" : "cannot be read up to") "
+                    + "\(damage == nil ? "before " : "")\(next.manifest.last), the end of block \(next.manifest.number)"
+            )
         }
         return Finding(
             .inputChain, .proved,

@@ -69,7 +69,8 @@ package struct LogVerification: Sendable {
         // Storage first: what is published afterwards is not asked for.
         let recorded = try recorded()
         let range = try await range(reaching: recorded.adopted)
-        var reading = try LogReading(recorded, epoch: epoch, range: range)
+        var reading = try LogReading(
+            recorded, epoch: epoch, range: range, damage: try await log.damage(at: range.upperBound))
         if !range.isEmpty { try await read(range) { entry throws(VarveError) in try reading.take(entry) } }
         return Result(epoch: epoch, log: log.reference, range: range, findings: reading.findings())
     }
@@ -79,9 +80,9 @@ package struct LogVerification: Sendable {
         var waited = Duration.zero
         while true {
             let range = try await log.range()
-            guard let adopted, adopted.epoch == epoch, adopted.offset >= range.upperBound, waited < recheck else {
-                return range
-            }
+            guard let adopted, adopted.epoch == epoch, adopted.offset >= range.upperBound, waited < recheck,
+                try await log.damage(at: range.upperBound) == nil
+            else { return range }
             guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return range }
             waited += .milliseconds(100)
         }
@@ -126,6 +127,18 @@ package struct LogVerification: Sendable {
 }
 
 extension Log {
+    /// Why what stands at the log's end cannot be read, although it was synced there: `LOG_CORRUPT`. nil when nothing stands
+    /// there, as it should be. A log that was opened to be written has none: it does not open.
+    package func damage(at end: Offset) async throws(VarveError) -> VarveError? {
+        do throws(VarveError) {
+            _ = try await read(at: end)
+            return nil
+        } catch {
+            guard error.code == .logCorrupt else { throw error }
+            return error
+        }
+    }
+
     /// Offset of the last record in `range`; nil when it holds none. Offsets have holes, at the end too, so the end alone
     /// does not say.
     package func lastOffset(in range: Range<Offset>) async throws(VarveError) -> Offset? {

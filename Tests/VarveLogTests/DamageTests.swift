@@ -79,6 +79,8 @@ import VarveTestSupport
             let error = await #expect(throws: VarveError.self) { _ = try await tail.next() }
             #expect(error?.code == .logCorrupt)
             #expect(error?.message.contains("at offset \(end)") == true)
+            let read = await #expect(throws: VarveError.self) { _ = try await log.read(at: end) }
+            #expect(read?.code == .logCorrupt, "no log that ends there")
             await log.close()
         }
         // The last batch is cut off: its writer may be in the middle of it. Once it is whole it is delivered.

@@ -126,6 +126,28 @@ import VarveStorage
         }
     }
 
+    /// Red when a log beside its writer seems to end before the damage: LOG_BEHIND, and every checksum fits.
+    @Test func aFlippedBitInTheFileIsDamageAndNoEndOfTheLog() async throws {
+        try await withScratch { path in
+            try await fill(path)
+            let segment = URL(fileURLWithPath: "\(path)/log/e0000/0000000000000000.log")
+            var bytes = [UInt8](try Data(contentsOf: segment))
+            func number(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[at + $1]) << ($1 * 8) } }
+            // The first batch behind the genesis: a header of 48 bytes, then a record's frame of 8.
+            var at = 64 + 48 + number(64 + 8)
+            while number(at + 4) == 0 { at += 48 }
+            let damaged = Position(.first, Offset(Int64(number(at + 16))))
+            bytes[at + 48 + 8 + 30] ^= 1
+            try Data(bytes).write(to: segment)
+            let result = try await verify(path)
+            #expect(verdicts(result)[.records] == .refuted)
+            #expect(reason(.records, result).hasPrefix("LOG_CORRUPT: \(damaged): "), "\(result.findings)")
+            #expect(reason(.identity, result).hasPrefix("LOG_CORRUPT"), "\(result.findings)")
+            #expect(!result.findings.contains { $0.reason.contains("LOG_BEHIND") })
+            #expect(result.verdict == .refuted)
+        }
+    }
+
     @Test func aDamagedRecordIsNamed() async throws {
         try await withScratch { path in
             try await fill(path)

@@ -307,6 +307,12 @@ extension EpochPlan {
         return parts.isEmpty ? "nothing: every node said where it stopped" : parts.joined(separator: "; ")
     }
 
+    /// A local log does not open with damage in it, though only some of it is.
+    private var isUnreadable: Bool {
+        guard case .none(let error) = rest else { return false }
+        return error.code == .logCorrupt
+    }
+
     fileprivate func lines(_ path: String) -> [String] {
         var lines = [
             "epoch \(epoch), \(log.place)",
@@ -332,7 +338,10 @@ extension EpochPlan {
         if let gone {
             lines.append(
                 "known lost   up to \(gone.records) records behind \(gone.from), up to \(gone.to): nodes had applied them, "
-                    + (isOutOfReach ? "and they cannot be read now" : "nothing holds them"))
+                    + (isUnreadable
+                        ? "and those behind the damage may be whole in the log's files, which this version cannot read "
+                            + "there: keep a copy of them"
+                        : isOutOfReach ? "and they cannot be read now" : "nothing holds them"))
         } else {
             lines.append("known lost   nothing")
         }

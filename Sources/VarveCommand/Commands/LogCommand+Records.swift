@@ -11,8 +11,16 @@ extension LogCommand {
         let epoch = try invocation[Parameters.from]?.epoch ?? epoch(configuration)
         try await withLog(configuration, epoch, .mended) { log, identity in
             let range = try await log.range()
-            guard let last = try await log.lastOffset(in: range) else { return try show([]) }
             let filter = RecordFilter(invocation)
+            let end = Position(epoch, range.upperBound)
+            // The bytes there cannot be read, nor can anything behind them.
+            let damaged = try await log.damage(at: range.upperBound).map { RecordFacts(damaged: end, $0) }
+            func isAsked(_ facts: RecordFacts) -> Bool {
+                filter.accepts(facts) && (invocation[Parameters.to].map { end <= $0 } ?? true)
+                    && (invocation[Parameters.from].map { $0 <= end } ?? true)
+            }
+            let behind = damaged.map { isAsked($0) ? [$0] : [] } ?? []
+            guard let last = try await log.lastOffset(in: range) else { return try show(behind) }
             let limit = invocation[Parameters.limit]
             var start = range.lowerBound
             if let from = invocation[Parameters.from] {
@@ -20,7 +28,7 @@ extension LogCommand {
             } else if filter.isEmpty {
                 start = max(start, Offset(max(0, last.value - Int64(limit) + 1)))
             }
-            guard start <= last else { return try show([]) }
+            guard start <= last else { return try show(behind) }
             // With --from the first ones that fit, else the last ones; never more than those in memory.
             let isFromStart = invocation[Parameters.from] != nil
             var found: [RecordFacts] = []
@@ -32,7 +40,7 @@ extension LogCommand {
                 if found.count > 2 * limit { found.removeFirst(limit) }
                 return true
             }
-            try show(isFromStart ? found : found.suffix(limit))
+            try show(isFromStart ? (found + behind).prefix(limit) : (found + behind).suffix(limit))
         }
     }
 

@@ -57,6 +57,16 @@ struct RecordFacts {
         }
     }
 
+    /// A place of the log whose bytes cannot be read.
+    init(damaged position: Position, _ error: VarveError) {
+        self.position = position
+        time = Instant(microseconds: 0)
+        kind = .damaged
+        bytes = 0
+        digest = .zero
+        content = error.message
+    }
+
     private mutating func describe(_ payload: Bytes) {
         switch kind {
         case .transaction:
