@@ -128,6 +128,8 @@ final class SimulatedNode: @unchecked Sendable {
     var standing: Position?
     /// A record that ends this node's process, and no other's, so often.
     var curse: (position: Position, traps: Int)?
+    /// Which record ended how many of its processes in a row, and which one last.
+    var trapped: (position: Position, count: Int, life: Int)?
 
     init(_ index: Int) {
         self.index = index

@@ -18,8 +18,8 @@ struct PoisonState {
     var places: Set<Position> = []
     /// Places that storage has taken out of what is executed.
     var quarantined: Set<Position> = []
-    /// Commands under way, and when an operator tries again.
-    var commands = 0
+    /// Since when commands are under way, and when an operator tries again.
+    var commands: [Int64] = []
     var nextTry: Int64 = 0
 
     static let idsMax = 3
@@ -82,6 +82,10 @@ extension World {
         node.breadcrumb.applying = position(chunk[0])...position(chunk[chunk.count - 1])
         if let place = chunk.map(position).first(where: { traps(node, $0) }) {
             note { "\(node.name) ends over the record at \(place)" }
+            // Once with others, twice alone: then it is known.
+            let before = node.trapped.flatMap { $0.life + 2 == node.life && $0.position == place ? $0.count : nil } ?? 0
+            node.trapped = (place, before + 1, node.life)
+            if before == 3 { fail("a record that ends a process is found out", "\(node.name) at \(place)") }
             crash(node, restartAfter: Int64(faults.within(.poisonRecord, 1_000...2_000_000)))
             return nil
         }
@@ -161,7 +165,7 @@ extension World {
     // MARK: What an operator does
 
     private func callOperator(_ node: SimulatedNode, _ position: Position) {
-        guard poison.commands < 2, poison.nextTry <= now else { return }
+        guard poison.commands.count < 2, poison.nextTry <= now else { return }
         poison.nextTry = now + Int64(faults.within(.poisonRecord, 1_000_000...40_000_000))
         let sound = nodes.first {
             $0.isRunning && $0.isReady && $0.isOpen && $0.pausedUntil <= now && $0.machine.applied ?? .zero >= position
@@ -182,24 +186,26 @@ extension World {
 
     /// `varve quarantine`, confirmed.
     private func quarantine(_ position: Position) {
-        poison.commands += 1
+        let began = now
+        poison.commands.append(began)
         let process = Process("quarantine")
         if faults.occurs(.quarantineDies) { process.callsLeft = faults.below(.quarantineDies, 60) }
         process.die = { [unowned self] in
             note { "the quarantine's command dies" }
-            poison.commands -= 1
+            endCommand(began)
             end(process)
         }
         note { "an operator quarantines \(position)" }
         let store = BlockStore(NodeStore(directory, "operator", self, process))
         let places = places(of: process)
+        // What a node has applied that is gone is given up, or not.
+        let acceptsLoss = !isHealing && faults.below(.poisonRecord, 2) == 0
         launch(process) { () async throws(VarveError) -> Manifest? in
             let quarantine = Quarantine(try ColdDatabase(store, places))
             let finding = try await quarantine.look(at: position)
-            // What a node has applied that is gone is not given up.
-            return finding.beyond.isEmpty ? try await quarantine.publish(finding) : nil
+            return finding.beyond.isEmpty || acceptsLoss ? try await quarantine.publish(finding) : nil
         } done: { [unowned self] result in
-            poison.commands -= 1
+            endCommand(began)
             switch result {
             case .success(let manifest):
                 note {
@@ -219,6 +225,10 @@ extension World {
                 }
             }
         }
+    }
+
+    private func endCommand(_ began: Int64) {
+        if let i = poison.commands.firstIndex(of: began) { poison.commands.remove(at: i) }
     }
 
     // MARK: What must hold
@@ -246,9 +256,10 @@ extension World {
 
     /// Nobody who lives, and could say so, has applied what is quarantined, and nobody was told that it was.
     private func isGivenUp(_ position: Position) -> Bool {
-        let isKnowable = weather.lastBad + 60_000_000 < now
+        // Who lived when the command began to look, and ever since, was seen to live.
+        let began = poison.commands.min() ?? now
         for node in nodes where node.isRunning && node.machine.applied ?? .zero >= position {
-            guard isKnowable, node.resumesAt + 60_000_000 < now, node.startedAt + 60_000_000 < now else {
+            guard weather.lastBad < began, node.resumesAt < began, node.startedAt < began else {
                 isOver = true
                 continue
             }
