@@ -23,6 +23,8 @@ package final class DirectoryObjectStore: ObjectStore {
     private let publishOnce: PublishOnce
     /// Planted by tests under what is overwritten.
     private let faults: FileFaults?
+    /// Of a storage that is mounted: `tmp`, which every writer makes; for a reader the directory itself.
+    private let mark: String
 
     package typealias PublishOnce =
         @Sendable (_ bytes: UnsafeRawBufferPointer, _ path: String, _ temporary: String) throws(IOError)
@@ -54,6 +56,7 @@ package final class DirectoryObjectStore: ObjectStore {
         self.nonce = Mutex(nonce)
         self.faults = faults
         self.publishOnce = publishOnce
+        mark = Directory.join(path, "tmp")
         do throws(IOError) {
             let parent = Directory.parent(of: path)
             guard Directory.isDirectory(parent) else { throw IOError(code: ENOENT, operation: "open", path: parent) }
@@ -66,6 +69,27 @@ package final class DirectoryObjectStore: ObjectStore {
         let now = try probe()
         opening.withLock { $0 = (now, .now) }
         try removeOldLeftOvers(now)
+    }
+
+    /// For who only looks: nothing is made, removed or probed, so a copy that is mounted read-only can be read, too. Ages
+    /// are by the directory's own last change; a put fails as the file system has it.
+    package init(reading path: String) throws(VarveError) {
+        self.path = path
+        node = "reader"
+        nonce = Mutex(0)
+        faults = nil
+        publishOnce = { (bytes, path, temporary) throws(IOError) in
+            try FileSystem.publishOnce(bytes, as: path, temporary: temporary)
+        }
+        mark = path
+        do throws(IOError) {
+            guard Directory.isDirectory(path) else { throw IOError(code: ENOENT, operation: "open", path: path) }
+            isMapped = !(try FileSystem.isNetwork(path))
+            let now = try FileSystem.modifiedSeconds(of: path) ?? 0
+            opening.withLock { $0 = (now, .now) }
+        } catch {
+            throw Self.storageError(error, path)
+        }
     }
 
     package var isShared: Bool { true }
@@ -241,7 +265,6 @@ package final class DirectoryObjectStore: ObjectStore {
     }
 
     private func requireMounted() throws(IOError) {
-        let mark = file("tmp")
         guard Directory.isDirectory(mark) else { throw IOError(code: ENOENT, operation: "stat", path: mark) }
     }
 

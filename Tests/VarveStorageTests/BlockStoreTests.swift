@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VarveModel
 
@@ -262,6 +263,23 @@ struct BlockStoreTests {
         var damaged = encoded
         damaged.bytes = Bytes("something else")
         #expect(code { try store.publishFile(damaged) } == .blockCorrupt)
+    }
+
+    @Test("who only looks makes nothing, not even where writers leave their files")
+    func readerChangesNothing() throws {
+        let place = try TemporaryDirectory()
+        let sample = SampleStore()
+        let written = BlockStore(try DirectoryObjectStore(path: place.path, node: "n1", nonce: 0))
+        _ = try written.publishFormat(StorageFormat(database: sample.database))
+        _ = try written.publishEpochRecord(sample.epochs[0])
+        try FileManager.default.removeItem(atPath: "\(place.path)/tmp")
+        let before = try FileManager.default.subpathsOfDirectory(atPath: place.path)
+        let store = BlockStore(try DirectoryObjectStore(reading: place.path))
+        #expect(try store.readFormat()?.database == sample.database)
+        #expect(try store.epochRecords().map(\.record) == [sample.epochs[0]])
+        #expect(try store.manifestNumbers(of: .first).isEmpty)
+        #expect(try FileManager.default.subpathsOfDirectory(atPath: place.path) == before)
+        #expect(code { _ = try DirectoryObjectStore(reading: "\(place.path)/nowhere") } == .storageUnreachable)
     }
 
     @Test("reads blocks from a directory, mapped")

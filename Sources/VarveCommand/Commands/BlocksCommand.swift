@@ -93,7 +93,15 @@ struct BlocksCommand {
     }
 
     func verify() throws -> ExitCode {
-        let store = try Composition.blocks(surroundings.configuration(invocation[Parameters.config]))
+        let configuration = try surroundings.configuration(invocation[Parameters.config])
+        let store: BlockStore
+        do throws(VarveError) {
+            store = try Composition.blocks(configuration)
+        } catch {
+            guard error.code == .storageDenied else { throw error }
+            // Sidecars are not built again then.
+            store = try Composition.blocks(configuration, isReader: true)
+        }
         let report = try StorageVerifier(store).verify()
         if invocation[Parameters.json] {
             try surroundings.output.json(report.json)
@@ -134,7 +142,7 @@ struct BlocksCommand {
                 try await client.blocks(limit: limit, before: below)
             }
         }
-        let store = try Composition.blocks(surroundings.configuration(path))
+        let store = try Composition.blocks(surroundings.configuration(path), isReader: true)
         guard let format = try store.readFormat() else {
             throw VarveError(
                 .storageMissing, "the storage holds no database yet", next: "check storage.path in \(path)")

@@ -66,7 +66,7 @@ struct ConfigCommand {
             return []
         }
         do throws(VarveError) {
-            let store = try Composition.blocks(configuration)
+            let store = try Composition.blocks(configuration, isReader: true)
             guard let format = try store.readFormat() else { return [] }
             let newest = try store.manifests(of: try store.epochRecords(), database: format.database).last?.manifest
             facts.append(("database", format.database.uuidText))

@@ -23,21 +23,21 @@ struct EpochCommand {
     private var isJSON: Bool { invocation[Parameters.json] }
     private var configurationPath: String { invocation[Parameters.config] }
 
-    private func cold() throws -> (ColdDatabase, Configuration) {
+    private func cold(isReader: Bool = false) throws -> (ColdDatabase, Configuration) {
         let configuration = try surroundings.configuration(configurationPath)
         if case .inMemory = configuration.log {
             throw VarveError(
                 .logMissing, "the configuration's log is in memory: with no node running there is none",
                 next: "a node of it has only the epochs it shows at /v1/epochs")
         }
-        let store = try Composition.blocks(configuration)
+        let store = try Composition.blocks(configuration, isReader: isReader)
         return (try ColdDatabase(store, try Composition.logPlaces(configuration)), configuration)
     }
 
     // MARK: status
 
     func status() async throws -> ExitCode {
-        let overview = try EpochOverview(try cold().0)
+        let overview = try EpochOverview(try cold(isReader: true).0)
         if isJSON {
             try surroundings.output.json([
                 "epochs": .array(overview.entries.map(\.json)), "adopted": .text(of: overview.newest?.last.description),
@@ -71,7 +71,7 @@ struct EpochCommand {
     // MARK: plan
 
     func plan() async throws -> ExitCode {
-        let (cold, _) = try cold()
+        let (cold, _) = try cold(isReader: true)
         let plan = try await survey(cold)
         if isJSON {
             try surroundings.output.json(plan.json)

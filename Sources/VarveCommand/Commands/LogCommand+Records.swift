@@ -32,7 +32,7 @@ extension LogCommand {
             // With --from the first ones that fit, else the last ones; never more than those in memory.
             let isFromStart = invocation[Parameters.from] != nil
             var found: [RecordFacts] = []
-            try await read(log, from: start, through: min(last, invocation[Parameters.to]?.offset ?? last)) { entry in
+            try await read(log, from: start, through: min(last, lastWanted(epoch) ?? last)) { entry in
                 let facts = RecordFacts(entry, epoch, identity)
                 guard filter.accepts(facts) else { return true }
                 found.append(facts)
@@ -50,7 +50,7 @@ extension LogCommand {
             let end = try await log.range().upperBound
             let filter = RecordFilter(invocation)
             var left = invocation[Parameters.count] ?? .max
-            let last = invocation[Parameters.to]?.offset ?? Offset(Offset.highest)
+            let last = lastWanted(epoch) ?? Offset(Offset.highest)
             try await read(log, from: invocation[Parameters.from]?.offset ?? end, through: last) { entry in
                 let facts = RecordFacts(entry, epoch, identity)
                 guard filter.accepts(facts) else { return true }
@@ -63,6 +63,11 @@ extension LogCommand {
                 return left > 0
             }
         }
+    }
+
+    /// What `--to` says of an epoch's log: a later epoch's position lies behind all of it.
+    private func lastWanted(_ epoch: Epoch) -> Offset? {
+        invocation[Parameters.to].flatMap { $0.epoch == epoch ? $0.offset : nil }
     }
 
     /// `take` returns false when it has enough.
@@ -107,7 +112,7 @@ extension LogCommand {
         guard case .local(let path) = configuration.storage, !DirectoryObjectStore.lacksDatabase(at: path) else {
             return .first
         }
-        return try Composition.blocks(configuration).epochRecords().last?.record.epoch ?? .first
+        return try Composition.blocks(configuration, isReader: true).epochRecords().last?.record.epoch ?? .first
     }
 
     func withLog(
@@ -138,7 +143,7 @@ struct LogTagging: Sendable {
 
     /// As storage recorded it; else as the first record says, when that is a genesis; else nothing is told apart.
     static func find(_ configuration: Configuration, _ log: any Log, _ epoch: Epoch) async throws -> LogTagging {
-        if case .local = configuration.storage, let store = try? Composition.blocks(configuration),
+        if case .local = configuration.storage, let store = try? Composition.blocks(configuration, isReader: true),
             let format = try? store.readFormat(), let record = try? store.epochRecord(epoch)?.record,
             let genesis = record.log.genesis
         {

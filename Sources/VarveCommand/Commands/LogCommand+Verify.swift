@@ -12,7 +12,7 @@ extension LogCommand {
         let epoch = try invocation[Parameters.epoch].flatMap { Epoch($0) } ?? epoch(configuration)
         let store: BlockStore?
         if case .local(let path) = configuration.storage, !DirectoryObjectStore.lacksDatabase(at: path) {
-            store = try Composition.blocks(configuration)
+            store = try Composition.blocks(configuration, isReader: true)
         } else {
             store = nil
         }

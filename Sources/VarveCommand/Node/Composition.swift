@@ -84,7 +84,8 @@ enum Composition {
 
     /// What is stored where the configuration says, for commands beside the nodes: opening would make a directory that is
     /// not there, and they make nothing.
-    static func blocks(_ configuration: Configuration) throws(VarveError) -> BlockStore {
+    /// - Parameter isReader: the command changes nothing, so the storage may be one that cannot be written.
+    static func blocks(_ configuration: Configuration, isReader: Bool = false) throws(VarveError) -> BlockStore {
         switch configuration.storage {
         case .inMemory:
             throw VarveError(
@@ -96,6 +97,7 @@ enum Composition {
                     .storageMissing, "the storage holds no database yet: \(path). Nothing was changed",
                     next: "check storage.path, and that it is mounted")
             }
+            if isReader { return BlockStore(try DirectoryObjectStore(reading: path)) }
             var random = SystemRandomNumberGenerator()
             let reader = "reader-\(random.next() as UInt32)"
             return BlockStore(try DirectoryObjectStore(path: path, node: reader, nonce: random.next()))
