@@ -275,7 +275,8 @@ extension World {
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.
-        case .logMissing, .logReplaced, .logDiverged, .logBehind where directory.hasLostBlocks && hasLostLogs:
+        case .logMissing, .logReplaced, .logDiverged,
+            .logBehind where directory.hasLostBlocks && hasLostLogs:
             return
         case .ioFatal where faults.injected[Int(Fault.syncFails.rawValue)] > 0: return
         default: break
