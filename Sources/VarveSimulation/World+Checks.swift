@@ -262,6 +262,7 @@ extension World {
 
     /// A wrong refusal is as bad as a wrong answer: a node stops, or does not start, only for what was done to it.
     func refused(_ node: SimulatedNode, _ error: VarveError) {
+        let isDoublyLost = directory.hasLostBlocks && hasLostLogs
         switch error.code {
         // It missed what the log no longer holds, or storage could not be read: a start mends that.
         case .storageUnreachable, .storageFull, .storageDenied: return
@@ -275,8 +276,8 @@ extension World {
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.
-        case .logMissing, .logReplaced, .logDiverged,
-            .logBehind where directory.hasLostBlocks && hasLostLogs:
+        case .logMissing where isDoublyLost, .logReplaced where isDoublyLost, .logDiverged where isDoublyLost,
+            .logBehind where isDoublyLost:
             return
         case .ioFatal where faults.injected[Int(Fault.syncFails.rawValue)] > 0: return
         default: break
