@@ -120,7 +120,9 @@ extension World {
 
     /// Whether storage says what becomes of the record; if not, somebody is called.
     func lookBeyond(_ node: SimulatedNode) {
-        guard let position = node.standing, node.isRunning, node.machine.frozen.isEmpty else { return }
+        guard let position = node.standing, node.isRunning else { return }
+        // An operator need not know that blocks are on their way.
+        guard node.machine.frozen.isEmpty else { return callOperator(node, position) }
         let open = node.machine.open.number
         guard let manifest = standing(node, open)?.manifest else { return callOperator(node, position) }
         guard manifest.cut == .quarantine, manifest.last == position else {
