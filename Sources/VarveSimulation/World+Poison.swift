@@ -28,8 +28,9 @@ struct PoisonState {
 extension World {
     /// A record is on its way into the log.
     func spoil(_ header: RecordHeader, _ target: SimulatedLog) {
+        // What was decided before by a record that harmed nobody is no poison when it is sent again.
         guard target === log, header.type == .transaction, poison.ids.count < PoisonState.idsMax,
-            faults.occurs(.poisonRecord)
+            reference.verdicts[header.id] == nil, faults.occurs(.poisonRecord)
         else { return }
         note { "\(header.id) ends whoever executes it" }
         poison.ids.insert(header.id)
