@@ -11,13 +11,16 @@ extension Opening {
         // Storage in memory was made from the log a moment ago: there is nothing to assert.
         let asserted = isDurableStore ? configuredEpoch : nil
         let database = try store.readFormat()?.database
+        let isEphemeral = isDurableStore && provider.isEphemeral
+        // All manifests are read when the state is loaded; the table asks for the newest only where an epoch may begin.
+        let mayBegin = isEphemeral || asserted.map { $0 > epochs.last?.record.epoch ?? .first } ?? false
         var newest: Manifest?
-        if let database { newest = try store.manifests(of: epochs, database: database).last?.manifest }
+        if mayBegin, let database { newest = try store.manifests(of: epochs, database: database).last?.manifest }
         var startUp = StartUp(
             configuredEpoch: asserted, configured: try await configuredPlace(epochs.last?.record),
             database: database, epochs: epochs.map(\.record),
             newest: newest)
-        startUp.isEphemeral = isDurableStore && provider.isEphemeral
+        startUp.isEphemeral = isEphemeral
         if let current = epochs.last?.record, let cluster = current.log.cluster,
             let named = places.clusters[cluster],
             try await named.reference(current.epoch).isSameCluster(as: current.log)

@@ -26,9 +26,12 @@ package struct BlockStore: Sendable {
         package var manifest: Manifest
         package var digest: Digest
 
-        package init(_ manifest: Manifest) {
+        package init(_ manifest: Manifest) { self.init(manifest, read: manifest.encoded()) }
+
+        /// - Parameter bytes: as they stand in storage; the chain is over these.
+        init(_ manifest: Manifest, read bytes: Bytes) {
             self.manifest = manifest
-            digest = Digest(of: manifest.encoded())
+            digest = Digest(of: bytes)
         }
     }
 
@@ -203,7 +206,7 @@ package struct BlockStore: Sendable {
             guard manifest.last.epoch == epoch, manifest.number == number else {
                 throw CBORReader(bytes).fault("it is of block \(manifest.number) of epoch \(manifest.last.epoch)")
             }
-            return StoredManifest(manifest)
+            return StoredManifest(manifest, read: bytes)
         } catch {
             throw unreadable(name, bytes, error, "blocks before it are intact", newest: Manifest.format)
         }
