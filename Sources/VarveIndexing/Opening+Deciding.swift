@@ -12,8 +12,9 @@ extension Opening {
         let asserted = isDurableStore ? configuredEpoch : nil
         let database = try store.readFormat()?.database
         let isEphemeral = isDurableStore && provider.isEphemeral
-        // All manifests are read when the state is loaded; the table asks for the newest only where an epoch may begin.
-        let mayBegin = isEphemeral || asserted.map { $0 > epochs.last?.record.epoch ?? .first } ?? false
+        // All manifests are read when the state is loaded. Here only where an epoch may begin: the first, where there are none;
+        // the table asks for the newest.
+        let mayBegin = isEphemeral || epochs.last.map { $0.record.epoch < asserted ?? .first } ?? true
         var newest: Manifest?
         if mayBegin, let database { newest = try store.manifests(of: epochs, database: database).last?.manifest }
         var startUp = StartUp(

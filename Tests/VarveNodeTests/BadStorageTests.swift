@@ -105,10 +105,9 @@ import VarveStorage
                     #expect(codes == [.blockCorrupt] && errors.count < 5, "\(place)")
                     #expect(errors.allSatisfy { $0.message.contains(name) }, "\(place)")
                 } else if damage == .missing,
-                    name == "epochs/e0000.cbor"
-                        || name == objects("\(path)/one/storage").last(where: { $0.hasPrefix("blocks/") })
+                    name == objects("\(path)/one/storage").last(where: { $0.hasPrefix("blocks/") })
                 {
-                    // The log's genesis says the same; the newest block comes out of the log once more.
+                    // The newest block comes out of the log once more.
                     #expect(errors.isEmpty, "\(place)")
                 } else {
                     #expect(
