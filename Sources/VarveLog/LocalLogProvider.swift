@@ -67,6 +67,11 @@ public final class LocalLogProvider: LogProvider {
         return try LocalFollower(directory(epoch), epoch, interval: pollSleepDuration)
     }
 
+    /// What can be read of a log that is damaged, as `damage` says.
+    package func remains(_ epoch: Epoch, _ damage: VarveError) throws(VarveError) -> LocalRemains {
+        try LocalRemains(directory(epoch), epoch, damage)
+    }
+
     public func create(_ epoch: Epoch) async throws(VarveError) {
         try onDisk { () throws(IOError) in try Directory.create(directory(epoch)) }
     }

@@ -49,6 +49,21 @@ package struct ColdDatabase: Sendable {
         return try await provider.open(record.epoch)
     }
 
+    /// What can be read of a damaged log past the damage; nil for a kind that is read record by record anyway.
+    package func remains(_ record: EpochRecord, _ damage: VarveError) async throws(VarveError) -> LocalRemains? {
+        let provider = try await places.provider(for: record.log, of: record.epoch) as? LocalLogProvider
+        return try provider?.remains(record.epoch, damage)
+    }
+
+    /// The log to salvage from: past its damage, where it is damaged.
+    package func source(_ record: EpochRecord, _ known: VarveError? = nil) async throws(VarveError) -> (any Log)? {
+        if let known, known.code == .logCorrupt, let remains = try await remains(record, known) { return remains }
+        do throws(VarveError) { return try await open(record) } catch {
+            guard error.code == .logCorrupt, let remains = try await remains(record, error) else { throw error }
+            return remains
+        }
+    }
+
     /// The other nodes, watched until each is known to be alive or not, or until one is such that the others do not matter.
     package func watchPeers(
         until isEnough: (Liveness.Peer) -> Bool = { _ in false }

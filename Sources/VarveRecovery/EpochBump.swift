@@ -102,13 +102,19 @@ package struct EpochBump: Sendable {
         }
     }
 
+    /// Of the old log, as the plan says.
+    private var damage: VarveError? {
+        guard case .broken(_, let error) = plan.rest else { return nil }
+        return error
+    }
+
     /// What stands behind the piece of the old log that the plan knows.
     private func newRecords() async throws(VarveError) -> String? {
         switch plan.rest {
         case .none, .sealed: return nil
         case .whole, .broken: break
         }
-        guard let log = try await cold.open(cold.current) else { throw stale("the old log is gone") }
+        guard let log = try await cold.source(cold.current, damage) else { throw stale("the old log is gone") }
         do throws(VarveError) {
             let known = plan.recoverable
             let from = known.epoch == plan.epoch ? known.offset.next : cold.current.log.genesisOffset ?? .zero
@@ -186,7 +192,7 @@ package struct EpochBump: Sendable {
     private func salvage(
         _ reference: LogReference, _ next: Epoch, _ end: ParentEnd, _ progress: (Int) -> Void
     ) async throws(VarveError) -> Salvage.Applied {
-        guard let source = try await cold.open(cold.current) else { throw StartUp.missing(cold.current) }
+        guard let source = try await cold.source(cold.current, damage) else { throw StartUp.missing(cold.current) }
         do throws(VarveError) {
             let target = try await cold.places.primary.open(next)
             do throws(VarveError) {

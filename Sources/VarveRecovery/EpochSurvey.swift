@@ -63,7 +63,32 @@ package struct EpochSurvey: Sendable {
             }
         } catch {
             guard Self.saysThatNothingIsLeft(error.code) else { throw error }
+            if error.code == .logCorrupt, let remains = try await remains(error) { return remains }
             return .none(error)
+        }
+    }
+
+    /// A local log's whole records behind its damage; nil where there is nothing to read past.
+    private func remains(_ damage: VarveError) async throws(VarveError) -> EpochPlan.Rest? {
+        guard let log = try await cold.remains(cold.current, damage) else { return nil }
+        do throws(VarveError) {
+            let rest = try await rest(past: damage, of: log)
+            await log.close()
+            return rest
+        } catch {
+            await log.close()
+            throw error
+        }
+    }
+
+    private func rest(past damage: VarveError, of log: LocalRemains) async throws(VarveError) -> EpochPlan.Rest? {
+        do throws(VarveError) { return try await rest(of: log) } catch {
+            guard [.logReplaced, .logBehind, .logGap].contains(error.code) else { throw error }
+            // A record is damaged that storage would have proved the log by. Each of the others names the log it is of.
+            let newest = cold.loading.newest?.last
+            let covered = newest.flatMap { $0.epoch == cold.current.epoch ? $0.offset.next : nil }
+            let piece = try await raw(log, from: covered ?? cold.current.log.genesisOffset ?? .zero)
+            return piece.records == 0 ? nil : .broken(piece, damage)
         }
     }
 
@@ -87,13 +112,16 @@ package struct EpochSurvey: Sendable {
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
         replay.poison = try PoisonAhead(cold.store, of: cold.current.epoch)
         let end = try await log.range().upperBound
-        try await log.forEachBatch(from: proved.next, to: end) { (entries) throws(VarveError) in
+        let remains = log as? LocalRemains
+        // What a lost record did to those behind it nobody can say.
+        let readable = remains?.lost(from: proved.next) ?? end
+        try await log.forEachBatch(from: proved.next, to: readable) { (entries) throws(VarveError) in
             try replay.apply(entries)
         }
         if let ending = replay.machine.ending, let seal = ending.seal {
             return .sealed(at: ending.end.position, seal)
         }
-        if let damage = replay.damage {
+        if let damage = replay.damage ?? remains?.damage {
             // Each record behind it is a whole submission, what came of it nobody can say any more.
             let behind = try await raw(log, from: replay.machine.applied?.offset.next ?? proved.next)
             var piece = replay.piece

@@ -119,7 +119,8 @@ package struct LateSalvage: Sendable {
     private func withLog<R: Sendable>(
         _ record: EpochRecord, _ body: (any Log) async throws(VarveError) -> R
     ) async throws(VarveError) -> R {
-        guard let log = try await cold.open(record) else { throw StartUp.missing(record) }
+        let log = record == cold.current ? try await cold.open(record) : try await cold.source(record)
+        guard let log else { throw StartUp.missing(record) }
         do throws(VarveError) {
             let result = try await body(log)
             await log.close()

@@ -75,6 +75,29 @@ struct Scene {
         await log.close()
     }
 
+    /// In the file of the closed local log, in the record that is so many before the last; its offset.
+    @discardableResult
+    func flipABit(ofRecord back: Int) throws -> Int {
+        let segment = URL(fileURLWithPath: "\(path)/log/e0000/0000000000000000.log")
+        var bytes = [UInt8](try Data(contentsOf: segment))
+        func number(_ at: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[at + $1]) << ($1 * 8) } }
+        // A segment's header of 64 bytes; batches: a header of 48, records with a frame of 8.
+        var records: [Int] = []
+        var at = 64
+        while at + 48 <= bytes.count {
+            var record = at + 48
+            for _ in 0..<number(at + 4) {
+                records.append(record)
+                record += 8 + number(record)
+            }
+            at = record
+        }
+        let place = records[records.count - 1 - back] + 8 + 40
+        bytes[place] ^= 1
+        try Data(bytes).write(to: segment)
+        return records.count - 1 - back
+    }
+
     /// A block with `a`, and `b` and `c` in the log only; c's id.
     func fill() async throws -> SubmissionID {
         var id: SubmissionID?
@@ -360,6 +383,34 @@ extension Node {
             try await scene.withNode { (node: Node) async throws in
                 for (id, n) in [("a", 1), ("b", 2), ("c", 3)] {
                     #expect(try await node.document("t", id) == ["n": .integer(Int64(n))])
+                }
+            }
+        }
+    }
+
+    /// One bit of the file itself: it does not open, and all but one record of it is whole. Red when what does not open is
+    /// given up whole.
+    @Test(arguments: [0, 1, 2, 3])
+    func whatIsWholeInADamagedFileOfALocalLogIsSalvaged(_ back: Int) async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            // `a` is in a block, `b` and `c` are the last two records; behind them the close states that all is synced.
+            let damaged = try scene.flipABit(ofRecord: back)
+            let plan = try await scene.plan()
+            guard case .broken(let piece, let reason) = plan.rest else {
+                Issue.record("record \(damaged): \(plan.rest)")
+                return
+            }
+            #expect(reason.code == .logCorrupt)
+            let kept = back == 0 ? ["b"] : back == 1 ? ["c"] : ["b", "c"]
+            #expect(piece.submissions.count == kept.count, "record \(damaged): \(piece)")
+            #expect(try await scene.refusal(.splice, accepting: plan.digest) == .planStale)
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            #expect(try await scene.bump(.salvage, accepting: plan.digest).salvaged == kept.count)
+            try await scene.withNode { (node: Node) async throws in
+                for (id, n) in [("a", 1), ("b", 2), ("c", 3)] {
+                    let expected: Value? = id == "a" || kept.contains(id) ? ["n": .integer(Int64(n))] : nil
+                    #expect(try await node.document("t", id) == expected)
                 }
             }
         }
