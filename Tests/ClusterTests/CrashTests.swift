@@ -94,11 +94,14 @@ import VarveWire
         let count = try #require(report["blocks"]?.asInteger)
         for node in nodes { await chaos.look(at: node) }
         let ratio = chaos.bytesWritten / Double(bytes)
-        // Nodes that wrote every block each would be at 3.
-        #expect(ratio < 2, "\(chaos.bytesWritten) bytes were written for \(bytes) of blocks, seed \(Self.seed)")
+        // Nodes that wrote every block each would be at 3. In a short run one block weighs much in the mean.
+        let isLong = Self.duration >= .seconds(300)
+        #expect(
+            ratio < (isLong ? 1.05 : 2),
+            "\(chaos.bytesWritten) bytes were written for \(bytes) of blocks, seed \(Self.seed)")
         let worst = try await worstCopies(nodes)
         // Only a node that slept while it wrote is overtaken, and then its files are there once more.
-        #expect(worst.copies <= Double(nodes.count), "block \(worst.block), seed \(Self.seed)")
+        #expect(worst.copies <= (isLong ? 2 : Double(nodes.count)), "block \(worst.block), seed \(Self.seed)")
         let seen = chaos.seen
         #expect(seen.kills > 0 && seen.pauses > 0 && count > 3 && load.readsCount > 0)
 
