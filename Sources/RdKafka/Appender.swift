@@ -102,11 +102,6 @@ package final class Appender: Sendable {
     /// What ended it, if it did not end by being closed.
     package var fatalError: RdKafkaError? { state.withLock { $0.fatal } }
 
-    /// Records handed over or waiting that have no report yet.
-    package var openRecords: Int {
-        state.withLock { $0.window.inFlight + $0.window.waiting }
-    }
-
     /// Gives up everything open: their reports follow soon, as unknown. The queue and what is in flight go together;
     /// the queue alone would write the record in flight twice. The appender stays usable.
     package func purge() {

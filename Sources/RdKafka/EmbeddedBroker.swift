@@ -49,31 +49,9 @@ package final class EmbeddedBroker: Sendable {
 
     // MARK: faults, for tests
 
-    /// From now on the topic answers with this error; `noError` ends that.
-    package func setError(_ code: RdKafkaError.Code, ofTopic name: String) {
-        _ = call {
-            rd_kafka_mock_topic_set_error($0, name, rd_kafka_resp_err_t(code.rawValue))
-            return RD_KAFKA_RESP_ERR_NO_ERROR
-        }
-    }
-
-    /// The next requests of this kind (0 Produce, 1 Fetch, 2 ListOffsets, 3 Metadata) fail so, one code each.
-    package func failRequests(kind: Int16, with codes: [RdKafkaError.Code]) {
-        let all = codes.map { rd_kafka_resp_err_t($0.rawValue) }
-        _ = call {
-            rd_kafka_mock_push_request_errors_array($0, kind, all.count, all)
-            return RD_KAFKA_RESP_ERR_NO_ERROR
-        }
-    }
-
     /// Brokers are numbered from 1.
     package func setBroker(_ id: Int32, down: Bool) {
         _ = call { down ? rd_kafka_mock_broker_set_down($0, id) : rd_kafka_mock_broker_set_up($0, id) }
-    }
-
-    /// Every answer of the broker comes this much later.
-    package func setDelay(milliseconds: Int, ofBroker id: Int32) {
-        _ = call { rd_kafka_mock_broker_set_rtt($0, id, Int32(clamping: milliseconds)) }
     }
 
     private func call(_ body: (OpaquePointer) -> rd_kafka_resp_err_t) -> rd_kafka_resp_err_t {

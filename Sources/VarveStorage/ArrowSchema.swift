@@ -16,15 +16,6 @@ package enum ColumnType: UInt8, Sendable {
     case timestamp
     /// Nested or mixed: canonical JSON text, Arrow's extension type `arrow.json`.
     case json
-
-    /// How many Arrow buffers it has.
-    var bufferCount: Int {
-        switch self {
-        case .null: 0
-        case .bool, .int64, .float64, .timestamp: 2
-        case .text, .binary, .json: 3
-        }
-    }
 }
 
 /// The columns in front of a document's fields. Raw values are their places.
