@@ -87,8 +87,12 @@ package struct Submission: Sendable, Equatable {
     private var round = 0
     /// A cancel is, or was, on its way: from here on only cancels are sent.
     private var isCancelling: Bool
-    /// A record of this submission may be in the log, or may come.
+    /// A record of this submission may be in the log, or may come, and may decide.
     private var mayBeWritten = false
+    /// The same before the newest record was handed over.
+    private var mayBeWrittenBefore = false
+    /// Records of this submission that were handed over and are not known to be refused.
+    private var records = 0
     /// The latest of what was queued.
     private var expiresAt: Instant?
     private let looksUpFirst: Bool
@@ -150,7 +154,9 @@ package struct Submission: Sendable, Equatable {
 
     private mutating func queued(_ expiresAt: Instant?) -> Effect {
         if let expiresAt { self.expiresAt = max(self.expiresAt ?? expiresAt, expiresAt) }
+        mayBeWrittenBefore = mayBeWritten
         mayBeWritten = true
+        records += 1
         phase = .unreported(ReportPatience())
         return .wait
     }
@@ -175,10 +181,11 @@ package struct Submission: Sendable, Equatable {
         }
     }
 
-    /// The newest record is certainly not in the log; the transaction before its cancel still may be.
+    /// The newest record is certainly not in the log; one before it, or the transaction before its cancel, still may be.
     private mutating func forgetNewest() {
         phase = .looking
-        if !isCancelling || kind == .cancel { mayBeWritten = false }
+        mayBeWritten = mayBeWrittenBefore
+        records -= 1
     }
 
     private mutating func elapsed(_ milliseconds: Int64, _ tailLags: Bool) -> Effect {
@@ -190,17 +197,11 @@ package struct Submission: Sendable, Equatable {
 
     private mutating func void() -> Effect {
         round += 1
-        // A record that a log wrote twice is void twice: the second may come when the next one is on its way already.
-        if case .unreported = phase {} else if !isCancelling { mayBeWritten = false }
+        // A record that a log wrote twice is void twice, and the second time may be told when a later one is in the log
+        // already: only of one alone it is certain which was void.
+        if records == 1 { mayBeWritten = false }
         guard round < Self.roundsMax else {
-            return fail(
-                mayBeWritten
-                    ? unknown("its id was forgotten \(Self.roundsMax) times before its record came")
-                    : VarveError(
-                        .overloaded,
-                        "more submissions come than ids are remembered: the submission \(id) came too late "
-                            + "\(Self.roundsMax) times. Nothing of it was or will be applied",
-                        next: "retry later"))
+            return fail(unknown("its id was forgotten \(Self.roundsMax) times before its record came"))
         }
         phase = .looking
         return .lookUp

@@ -133,10 +133,26 @@ import VarveModel
         }
         var unreported = submission
         #expect(submission.step(.reported(.stored)) == .wait)
-        // Every record of it was void, so nothing of it will ever be applied.
-        #expect(code(submission.step(.void)) == .overloaded)
         // A log may write a record twice: this may be the one before, and the newest is still to come.
+        #expect(code(submission.step(.void)) == .unknownOutcome)
         #expect(code(unreported.step(.void)) == .unknownOutcome)
+    }
+
+    @Test func whatIsRefusedBehindAVoidIsCertainOnlyWhenNoOtherRecordMayDecide() {
+        var submission = queued()
+        _ = submission.step(.reported(.stored))
+        #expect(submission.step(.void) == .lookUp)
+        _ = submission.step(.lookedUp(nil))
+        _ = submission.step(.queued(expiresAt: soon))
+        var refused = submission
+        // The only record before it was void.
+        #expect(code(refused.step(.reported(.refused(VarveError(.logDenied, "no"))))) == .logDenied)
+        // The first one once more, while the second is in the log and will decide.
+        _ = submission.step(.reported(.stored))
+        #expect(submission.step(.void) == .lookUp)
+        _ = submission.step(.lookedUp(nil))
+        _ = submission.step(.queued(expiresAt: soon))
+        #expect(code(submission.step(.reported(.refused(VarveError(.logDenied, "no"))))) == .unknownOutcome)
     }
 
     @Test func aVoidCancelIsSentAgainAsACancel() {
