@@ -105,6 +105,18 @@ package struct Opening: Sendable {
         return next.flatMap { try? store.epochRecord($0) } != nil
     }
 
+    /// An earlier process of this node said that it had stopped in order, and others take its word for where it ended: it must
+    /// not stand there once this one answers, even if no heartbeat of its own is ever stored.
+    private func takeBackStop() throws(VarveError) {
+        let name = BlockStore.heartbeatName(node)
+        guard let bytes = try store.objects.get(name), var standing = try? Heartbeat.decode(bytes),
+            standing.stopped != nil
+        else { return }
+        standing.stopped = nil
+        standing.counter += 1
+        try store.objects.overwrite(name, standing.encoded())
+    }
+
     /// Proving and loading take their time, and this process may have stood still meanwhile: what is read behind an end that
     /// was declared since counts for nobody.
     private func requireNotGivenUp(_ epochs: [BlockStore.StoredEpoch]) throws(VarveError) {
@@ -138,6 +150,7 @@ package struct Opening: Sendable {
                 try store.objects.persist(BlockStore.manifestName(newest.last.epoch, newest.number))
             }
             let loaded = try loading.load(settings: settings, genesis: proof.genesis)
+            try takeBackStop()
             try requireNotGivenUp(epochs)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, places: places,

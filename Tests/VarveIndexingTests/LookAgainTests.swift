@@ -62,6 +62,21 @@ import VarveStorage
         #expect(opened.epochs.map(\.record.reason) == ["", "drop"])
     }
 
+    /// Others take a node's word for where it ended. It is taken back before the node answers anybody again, whether or not
+    /// a heartbeat of its own is ever stored; without that it does not begin.
+    @Test func theWordOfAnOrderlyStopIsTakenBackByWhoBeginsAgain() async throws {
+        _ = try await begin()
+        var stopped = Heartbeat(node: "n", processStart: 1)
+        stopped.applied = Position(.first, Offset(1))
+        stopped.stopped = stopped.applied
+        let name = BlockStore.heartbeatName("n")
+        try store.objects.overwrite(name, stopped.encoded())
+        _ = try await open()
+        let standing = try Heartbeat.decode(try #require(try store.objects.get(name)))
+        #expect(standing.stopped == nil)
+        #expect(standing.applied == stopped.applied)
+    }
+
     @Test func aLogThatIsGivenUpWhileItIsFoundMissingIsNotMissed() async throws {
         let first = try await begin()
         places.lose(.first)
