@@ -10,6 +10,8 @@ public final class KafkaLogProvider: LogProvider {
     private struct State {
         var connection: KafkaConnection?
         var warnings: [String] = []
+        /// Topics that were made on request, or found when that was asked: there, whatever a broker says that has not heard of them yet.
+        var made: Set<String> = []
     }
 
     private let settings: KafkaLogSettings
@@ -59,9 +61,9 @@ public final class KafkaLogProvider: LogProvider {
     public func open(_ epoch: Epoch) async throws(VarveError) -> any Log {
         let connection = try await connection()
         let name = topic(of: epoch)
-        guard let topic = try await connection.topic(name) else {
-            throw KafkaFault.missing(name, at: connection.servers)
-        }
+        var found = try await connection.topic(name)
+        if found == nil, state.withLock({ $0.made.contains(name) }) { found = try await heardOf(name, connection) }
+        guard let topic = found else { throw KafkaFault.missing(name, at: connection.servers) }
         let preflight = try await preflight(connection, topic, name)
         if let refusal = preflight.refusal { throw refusal }
         state.withLock { $0.warnings = preflight.warnings }
@@ -100,10 +102,17 @@ public final class KafkaLogProvider: LogProvider {
                 // Another node was faster; what it made is judged when it is opened.
             }
         }
-        // The broker that made it knows it at once, another may need a moment.
-        for _ in 0..<100 where try await connection.topic(name) == nil {
-            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
+        _ = try await heardOf(name, connection)
+        state.withLock { _ = $0.made.insert(name) }
+    }
+
+    /// The broker that made a topic knows it at once, another may need a moment, and each question may go to another one.
+    private func heardOf(_ name: String, _ connection: KafkaConnection) async throws(VarveError) -> Admin.Topic? {
+        for _ in 0..<100 {
+            if let topic = try await connection.topic(name) { return topic }
+            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return nil }
         }
+        return nil
     }
 
     private func preflight(

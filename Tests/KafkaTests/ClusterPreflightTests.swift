@@ -30,14 +30,16 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
                 provider.topic(of: epoch), replication: copies, configuration: configuration, withinMilliseconds: 20_000
             )
             guard let refused else {
-                try await provider.open(epoch).close()
+                try await onceKnown { try await provider.open(epoch) }.close()
                 #expect(provider.warnings == [])
                 continue
             }
-            let error = await #expect(throws: VarveError.self) { try await provider.open(epoch) }
+            let error = await #expect(throws: VarveError.self) {
+                try await onceKnown { try await provider.open(epoch) }
+            }
             #expect(error?.code == .logWeak && error?.message.contains(refused) == true, "\(String(describing: error))")
             let allowed = KafkaLogProvider(lenient)
-            try await allowed.open(epoch).close()
+            try await onceKnown { try await allowed.open(epoch) }.close()
             #expect(allowed.warnings.count == 1 && allowed.warnings.first?.contains(refused) == true)
         }
         await admin.close()
@@ -53,11 +55,26 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
             let epoch = Epoch(number)!
             try await provider.create(epoch)
             let topic = provider.topic(of: epoch)
-            #expect(try await admin.topic(topic, withinMilliseconds: 10_000)?.replicas == copies)
+            let known = try await onceKnown {
+                guard let topic = try await admin.topic(topic, withinMilliseconds: 10_000) else {
+                    throw VarveError(.logMissing, "not yet")
+                }
+                return topic
+            }
+            #expect(known.replicas == copies)
             let found = try await admin.configuration(ofTopic: topic, withinMilliseconds: 10_000)
             #expect(found["min.insync.replicas"] == inSync)
         }
         await admin.close()
+    }
+
+    /// A topic that was just made is unknown for a moment to the brokers that did not make it.
+    private func onceKnown<R>(_ body: () async throws -> R) async throws -> R {
+        for _ in 0..<200 {
+            do { return try await body() } catch let error as VarveError where error.code == .logMissing {}
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return try await body()
     }
 
     /// With all its brokers, whatever tests before did to them.
