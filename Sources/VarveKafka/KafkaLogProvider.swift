@@ -10,9 +10,13 @@ public final class KafkaLogProvider: LogProvider {
     private struct State {
         var connection: KafkaConnection?
         var warnings: [String] = []
-        /// Topics that were made on request, or found when that was asked: there, whatever a broker says that has not heard of them yet.
+        /// Topics that were made here and not opened yet: there, whatever a broker says that has not heard of them.
         var made: Set<String> = []
     }
+
+    /// How often, and after what time, a topic that was just made is looked for again.
+    private static let looks = 100
+    private static let pause = Duration.milliseconds(50)
 
     private let settings: KafkaLogSettings
     private let onNotice: @Sendable (KafkaNotice) -> Void
@@ -59,11 +63,26 @@ public final class KafkaLogProvider: LogProvider {
     }
 
     public func open(_ epoch: Epoch) async throws(VarveError) -> any Log {
-        let connection = try await connection()
         let name = topic(of: epoch)
-        var found = try await connection.topic(name)
-        if found == nil, state.withLock({ $0.made.contains(name) }) { found = try await heardOf(name, connection) }
-        guard let topic = found else { throw KafkaFault.missing(name, at: connection.servers) }
+        for _ in 0..<Self.looks {
+            do throws(VarveError) {
+                let log = try await openKnown(name)
+                state.withLock { _ = $0.made.remove(name) }
+                return log
+            } catch {
+                guard error.code == .logMissing, state.withLock({ $0.made.contains(name) }),
+                    (try? await Task.sleep(for: Self.pause)) != nil
+                else { throw error }
+            }
+        }
+        return try await openKnown(name)
+    }
+
+    private func openKnown(_ name: String) async throws(VarveError) -> any Log {
+        let connection = try await connection()
+        guard let topic = try await connection.topic(name) else {
+            throw KafkaFault.missing(name, at: connection.servers)
+        }
         let preflight = try await preflight(connection, topic, name)
         if let refusal = preflight.refusal { throw refusal }
         state.withLock { $0.warnings = preflight.warnings }
@@ -102,17 +121,11 @@ public final class KafkaLogProvider: LogProvider {
                 // Another node was faster; what it made is judged when it is opened.
             }
         }
-        _ = try await heardOf(name, connection)
         state.withLock { _ = $0.made.insert(name) }
-    }
-
-    /// The broker that made a topic knows it at once, another may need a moment, and each question may go to another one.
-    private func heardOf(_ name: String, _ connection: KafkaConnection) async throws(VarveError) -> Admin.Topic? {
-        for _ in 0..<100 {
-            if let topic = try await connection.topic(name) { return topic }
-            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return nil }
+        // The broker that made it knows it at once, another may need a moment; each question may go to another one.
+        for _ in 0..<Self.looks where try await connection.topic(name) == nil {
+            guard (try? await Task.sleep(for: Self.pause)) != nil else { return }
         }
-        return nil
     }
 
     private func preflight(

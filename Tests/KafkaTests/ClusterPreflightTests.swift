@@ -62,7 +62,9 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
                 return topic
             }
             #expect(known.replicas == copies)
-            let found = try await admin.configuration(ofTopic: topic, withinMilliseconds: 10_000)
+            let found = try await onceKnown {
+                try await admin.configuration(ofTopic: topic, withinMilliseconds: 10_000)
+            }
             #expect(found["min.insync.replicas"] == inSync)
         }
         await admin.close()
@@ -71,7 +73,8 @@ private let skip = KafkaAvailability.skipReasonForOwnBroker
     /// A topic that was just made is unknown for a moment to the brokers that did not make it.
     private func onceKnown<R>(_ body: () async throws -> R) async throws -> R {
         for _ in 0..<200 {
-            do { return try await body() } catch let error as VarveError where error.code == .logMissing {}
+            do { return try await body() } catch let error as VarveError where error.code == .logMissing {
+            } catch let error as RdKafkaError where error.code == .unknownTopicOrPartition {}
             try await Task.sleep(for: .milliseconds(50))
         }
         return try await body()
