@@ -40,6 +40,7 @@ let cLibraries: [Target] = [
     system("CVarveNettle", pkgConfig: "nettle", apt: "nettle-dev", brew: "nettle"),
     system("CVarveZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
     .systemLibrary(name: "CVarveHeap"),
+    .systemLibrary(name: "CVarveFile"),
     .target(name: "CVarveChecksum", exclude: ["README.md"]),
     .target(
         name: "CVarveYardstick", dependencies: ["CRdKafka"], path: "Benchmarks/CVarveYardstick", exclude: ["README.md"]),
@@ -49,7 +50,7 @@ let layers: [Target] = [
     // 0
     layer("VarveTelemetry"),
     layer("VarveModel", ["CVarveChecksum", "CVarveNettle"]),
-    layer("VarveIO"),
+    layer("VarveIO", ["CVarveFile"]),
     layer("VarveGzip", ["CVarveZlib"]),
     // 1
     layer("VarveCore", ["VarveModel"]),

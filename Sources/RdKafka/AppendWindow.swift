@@ -2,7 +2,8 @@
 ///
 /// Records are numbered from 0 in the order of submission; the number travels with the record and comes back with its
 /// report. Batches complete in that same order, each exactly once, when all their records have a report.
-/// Invariants: `done ≤ handed ≤ submitted`; `handed − done ≤ window`, until waiting ones are given up; early reports are those of `(done, handed)` only.
+/// Invariants: `done ≤ handed ≤ submitted`; `handed − done ≤ window`, until waiting ones are given up; early reports are
+/// those of `(done, handed)` only.
 struct AppendWindow {
     typealias Completion = @Sendable ([AppendReport]) -> Void
     typealias Finished = (reports: [AppendReport], completion: Completion)

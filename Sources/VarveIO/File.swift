@@ -37,11 +37,16 @@ package final class File: Sendable {
     let descriptor: Int32
     private let poison = Mutex<IOError?>(nil)
     private let faults: FileFaults?
+    private let identity: FileIdentity
 
     package init(_ path: String, _ mode: Mode, faults: FileFaults? = nil) throws(IOError) {
         self.path = path
         self.faults = faults
         descriptor = try Self.open(path, mode)
+        do throws(IOError) { identity = try FileIdentity(of: descriptor, path) } catch {
+            close(descriptor)
+            throw error
+        }
     }
 
     private static func open(_ path: String, _ mode: Mode) throws(IOError) -> Int32 {
@@ -76,13 +81,8 @@ package final class File: Sendable {
     /// Whether the path still leads to this file: a descriptor outlives its name.
     package var standing: Standing {
         get throws(IOError) {
-            let held = try status()
-            var found = stat()
-            do throws(IOError) { try checked("stat", path) { stat(path, &found) } } catch {
-                if error.kind == .missing { return .nothing }
-                throw error
-            }
-            return held.st_dev == found.st_dev && held.st_ino == found.st_ino ? .itself : .another
+            guard let found = try FileIdentity(at: path) else { return .nothing }
+            return found == identity ? .itself : .another
         }
     }
 

@@ -91,8 +91,7 @@ package struct BlockStore: Sendable {
     /// All epochs from 0 on; none when the store is empty. Throws `BLOCK_CORRUPT`, `CHAIN_BROKEN`, `UNSUPPORTED_RECORD`.
     package func epochRecords() throws(VarveError) -> [StoredEpoch] {
         let listed = try objects.list("epochs/").compactMap { Self.number(in: $0, after: "epochs/e", digits: 4) }.max()
-        let first = try objects.size(of: Self.epochName(.first))
-        guard listed != nil || first != nil else {
+        if listed == nil, try objects.size(of: Self.epochName(.first)) == nil {
             guard try manifestNumbers(of: .first).isEmpty else {
                 throw broken(Self.epochName(.first), "it is missing, though blocks of epoch 0 are there")
             }
