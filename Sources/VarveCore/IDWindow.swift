@@ -6,15 +6,15 @@
 ///
 /// Asked for every record that is applied, so it is a hash table of its own: decisions stand in their order, and a table
 /// with open addressing finds them by id. Nothing depends on the order of the table.
+///
+/// Invariant: fewer than 2^32 decisions are remembered, so the low half of a number tells which.
 
 package import VarveModel
 
 package struct IDWindow: Sendable {
-    /// In order; what lies before `oldest` was forgotten.
-    private var decisions: [Decision] = []
-    private var oldest = 0
-    /// Half of each id's hash above its index into `decisions`, so that another id is told apart without looking there;
-    /// `free` for none. A power of two long, at most half full, probed one by one.
+    private var decisions = DecisionQueue()
+    /// Half of each id's hash above the low half of its decision's number, so that another id is told apart without
+    /// looking there; `free` for none. A power of two long, at most half full, probed one by one.
     private var slots: [UInt64] = Array(repeating: free, count: 64)
     private static let free = UInt64.max
     /// Ids are their senders' choice: who does not know the log's tag cannot choose ones that collide.
@@ -26,14 +26,14 @@ package struct IDWindow: Sendable {
         seed = tag.raw
     }
 
-    package var count: Int { decisions.count - oldest }
+    package var count: Int { decisions.count }
 
     /// What is remembered, in order of the decisions.
-    package var kept: [Decision] { Array(decisions[oldest...]) }
+    package var kept: [Decision] { decisions.numbers.map { decisions[$0] } }
 
     package subscript(id: SubmissionID) -> Decision? {
         let found = slots[slot(of: id)]
-        return found == Self.free ? nil : decisions[Self.index(found)]
+        return found == Self.free ? nil : decisions[number(found)]
     }
 
     package func remembers(_ id: SubmissionID) -> Bool { slots[slot(of: id)] != Self.free }
@@ -45,39 +45,45 @@ package struct IDWindow: Sendable {
     /// Adds a decision and forgets what the settings say; time is the decision's own effective time.
     package mutating func add(_ decision: Decision, _ settings: Settings) {
         append(decision)
-        while oldest < decisions.count {
+        while let oldest = decisions.numbers.first {
             let isTooMany = UInt64(count) > settings.idsRemembered
             // Both may come from a block's rows, where any number can stand.
-            let age = decision.effectiveTime &- decisions[oldest].effectiveTime
+            let age = decision.effectiveTime &- decisions.effectiveTime(oldest)
             guard isTooMany || age > Int64(settings.idsRememberedMs) else { break }
-            forgetOldest()
+            forget(oldest)
         }
-        // Amortised: the forgotten front goes when it is a quarter of all.
-        if oldest > 4096 && oldest > decisions.count / 4 { dropForgotten() }
     }
 
     // MARK: The table
 
-    private static func index(_ slot: UInt64) -> Int { Int(truncatingIfNeeded: slot & 0xffff_ffff) }
+    private func number(_ slot: UInt64) -> Int {
+        let oldest = decisions.numbers.lowerBound
+        return oldest + Int(UInt32(truncatingIfNeeded: slot) &- UInt32(truncatingIfNeeded: oldest))
+    }
 
-    private func entry(_ hash: UInt64, _ index: Int) -> UInt64 { hash & ~0xffff_ffff | UInt64(index) }
+    private func entry(_ hash: UInt64, _ number: Int) -> UInt64 {
+        hash & ~0xffff_ffff | UInt64(UInt32(truncatingIfNeeded: number))
+    }
 
     private mutating func append(_ decision: Decision) {
         let hash = hash(of: decision.id)
-        slots[slot(of: decision.id, hash)] = entry(hash, decisions.count)
+        slots[slot(of: decision.id, hash)] = entry(hash, decisions.numbers.upperBound)
         decisions.append(decision)
         guard count * 2 > slots.count else { return }
         slots = Array(repeating: Self.free, count: slots.count * 2)
-        fill()
+        for number in decisions.numbers {
+            let id = decisions.id(number)
+            let hash = self.hash(of: id)
+            slots[slot(of: id, hash)] = entry(hash, number)
+        }
     }
 
-    private mutating func forgetOldest() {
-        let forgotten = decisions[oldest]
-        horizon = forgotten.position
-        let place = slot(of: forgotten.id)
+    private mutating func forget(_ oldest: Int) {
+        horizon = decisions.position(oldest)
+        let place = slot(of: decisions.id(oldest))
         // An id that was decided again meanwhile belongs to the later decision.
-        if slots[place] != Self.free, Self.index(slots[place]) == oldest { remove(at: place) }
-        oldest += 1
+        if slots[place] != Self.free, number(slots[place]) == oldest { remove(at: place) }
+        decisions.removeFirst()
     }
 
     /// Takes an entry out and moves those behind it that were pushed away from their place by it.
@@ -86,7 +92,7 @@ package struct IDWindow: Sendable {
         var hole = place
         var next = (hole + 1) & mask
         while slots[next] != Self.free {
-            let home = Int(truncatingIfNeeded: hash(of: decisions[Self.index(slots[next])].id) >> 32) & mask
+            let home = Int(truncatingIfNeeded: hash(of: decisions.id(number(slots[next]))) >> 32) & mask
             // One whose own place lies behind the hole stays.
             if (next &- home) & mask >= (next &- hole) & mask {
                 slots[hole] = slots[next]
@@ -95,20 +101,6 @@ package struct IDWindow: Sendable {
             next = (next + 1) & mask
         }
         slots[hole] = Self.free
-    }
-
-    private mutating func dropForgotten() {
-        decisions.removeFirst(oldest)
-        oldest = 0
-        for i in slots.indices { slots[i] = Self.free }
-        fill()
-    }
-
-    private mutating func fill() {
-        for i in oldest..<decisions.count {
-            let hash = hash(of: decisions[i].id)
-            slots[slot(of: decisions[i].id, hash)] = entry(hash, i)
-        }
     }
 
     private func slot(of id: SubmissionID) -> Int { slot(of: id, hash(of: id)) }
@@ -120,7 +112,7 @@ package struct IDWindow: Sendable {
         while true {
             let found = slots[slot]
             if found == Self.free { return slot }
-            if (found ^ hash) >> 32 == 0, decisions[Self.index(found)].id == id { return slot }
+            if (found ^ hash) >> 32 == 0, decisions.id(number(found)) == id { return slot }
             slot = (slot + 1) & mask
         }
     }

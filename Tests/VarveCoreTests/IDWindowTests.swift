@@ -7,7 +7,11 @@ import VarveModel
     private func decision(_ id: SubmissionID, _ offset: Int64, at time: Int64) -> Decision {
         Decision(
             id: id, position: Position(.first, Offset(offset)), systemTime: Instant(microseconds: time * 1000),
-            effectiveTime: time, outcome: .committed, requestDigest: nil, failure: nil, chainPrefix: 0)
+            effectiveTime: time, outcome: offset % 3 == 0 ? .aborted : .committed,
+            requestDigest: offset % 5 == 0 ? nil : Bytes16(high: id.low, low: 7),
+            failure: offset % 3 == 0
+                ? Decision.Failure(code: .conflict, operation: Int(offset), detail: "of \(offset)") : nil,
+            chainPrefix: UInt64(offset))
     }
 
     @Test(arguments: [(1 as UInt64, 100), (2, 7), (3, 3000)])
