@@ -65,7 +65,7 @@ enum CommandTable {
             section: "Running nodes", parameters: [Parameters.topic, Parameters.firstEpoch, Parameters.stopWithInput],
             examples: [
                 Example("varve broker", "prints 127.0.0.1:PORT"),
-                Example("varve cluster --kafka 127.0.0.1:PORT", "nodes that use it"),
+                Example("varve cluster --kafka 127.0.0.1:9092", "nodes that use it"),
             ]),
     ]
 
@@ -238,8 +238,9 @@ enum CommandTable {
                     "verify", "Check all of a storage",
                     discussion: """
                         Reads every epoch record, manifest and block file of the storage that the configuration names; \
-                        nodes may run meanwhile. Checks the chains, each file's size and SHA-256, and that each of its \
-                        documents can be put together. Exit code 1 when something is damaged: then it says which file \
+                        nodes may run meanwhile. Checks the chains, each file's size and SHA-256, that each of its \
+                        documents can be put together, and that what nodes said they had adopted stands as they saw it. \
+                        Exit code 1 when something is damaged: then it says which file \
                         and batches, and what can still be read. Sidecars that are missing or wrong are built again.
                         """,
                     parameters: [Parameters.config, Parameters.json],

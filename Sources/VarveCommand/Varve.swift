@@ -31,6 +31,8 @@ enum Varve {
             try? surroundings.errors.line(error.description)
             return .usage
         case .run(let invocation):
+            var surroundings = surroundings
+            surroundings.given = invocation.configurationPath.map { GivenConfiguration($0) }
             return await finishing(surroundings) { try await run(invocation, surroundings) }
         }
     }
@@ -83,7 +85,7 @@ enum Varve {
             return .success
         } catch {
             let failure = Failure(error)
-            try? surroundings.errors.line(failure.line)
+            try? surroundings.errors.line(surroundings.naming(failure.line))
             return failure.exitCode
         }
     }
@@ -95,8 +97,20 @@ struct Surroundings: Sendable {
     var output = Output.standard
     var errors = Output.error
     var input: Int32 = Terminal.standardInput
+    /// The configuration file of the command line, when it has one.
+    var given: GivenConfiguration?
 
     /// Where standard output is a terminal, its width.
     var width: Int? { Terminal.width(output.descriptor) }
+    /// A text with next commands that name the file that was given.
+    func naming(_ text: String) -> String { given?.naming(text) ?? text }
     var palette: Palette { Palette(for: output.descriptor, environment: environment) }
+}
+
+extension Invocation {
+    /// The configuration file that the command was given; nil when it takes none, or got none.
+    fileprivate var configurationPath: String? {
+        if path == ["config", "check"] { return self[Parameters.configFile] }
+        return declares(Parameters.coldConfig) ? self[Parameters.coldConfig] : nil
+    }
 }

@@ -100,6 +100,9 @@ package struct Invocation: Sendable {
         return value
     }
 
+    /// Whether the command takes this parameter, given or not.
+    package func declares<Value>(_ parameter: Parameter<Value>) -> Bool { declared.contains(Self.key(parameter.spec)) }
+
     mutating func add(_ value: String, to spec: ParameterSpec) { values[Self.key(spec), default: []].append(value) }
     func has(_ spec: ParameterSpec) -> Bool { values[Self.key(spec)] != nil }
 

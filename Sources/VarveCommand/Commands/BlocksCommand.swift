@@ -2,6 +2,7 @@
 
 import VarveClient
 import VarveModel
+import VarveRecovery
 import VarveStorage
 import VarveTerminal
 import VarveWire
@@ -102,12 +103,21 @@ struct BlocksCommand {
             // Sidecars are not built again then.
             store = try Composition.blocks(configuration, isReader: true)
         }
+        // Before storage is read: what a node says by then stands there by then.
+        let evidence = try AdoptionEvidence(store)
         let report = try StorageVerifier(store).verify()
+        let contradictions = try evidence.contradictions().map(named)
+        let exit = report.damages.isEmpty && contradictions.isEmpty ? ExitCode.success : .failure
         if invocation[Parameters.json] {
-            try surroundings.output.json(report.json)
-            return report.damages.isEmpty ? .success : .failure
+            try surroundings.output.json(report.json(contradictions))
+            return exit
         }
         let output = surroundings.output
+        for contradiction in contradictions {
+            try output.line(
+                "CHAIN_BROKEN: \(contradiction.name): \(contradiction.reason) (\(contradiction.nodes.joined(separator: ", "))); "
+                    + "next: \(contradiction.next)")
+        }
         for damage in report.damages {
             let batches = damage.batches.map { list in
                 list.isEmpty ? "" : ", batches \(list.map(String.init).joined(separator: ", "))"
@@ -120,16 +130,24 @@ struct BlocksCommand {
             try output.line("no manifest names \(name): of a publication that never ended; next: varve blocks gc")
         }
         for name in report.sidecarsRebuilt { try output.line("built again: \(name)") }
+        let lost = contradictions.isEmpty ? "" : ", \(contradictions.count) not what its nodes saw"
         try output.line(
             "\(Quantity.count(report.epochs, "epoch")), \(Quantity.count(report.blocks, "block")), "
                 + "\(Quantity.count(report.files, "file")), \(Quantity.count(Int(clamping: report.rows), "row")), "
                 + "\(Quantity.bytes(Int(clamping: report.bytes))): "
-                + (report.damages.isEmpty ? "all whole" : "\(report.damages.count) damaged"))
+                + (report.damages.isEmpty
+                    ? lost.isEmpty ? "all whole" : "files whole" : "\(report.damages.count) damaged") + lost)
         if !report.damages.isEmpty {
             try output.line(
                 "next: restore the damaged files from a backup or another copy of the storage, and verify again")
         }
-        return report.damages.isEmpty ? .success : .failure
+        return exit
+    }
+
+    private func named(_ contradiction: AdoptionEvidence.Contradiction) -> AdoptionEvidence.Contradiction {
+        var contradiction = contradiction
+        contradiction.next = surroundings.naming(contradiction.next)
+        return contradiction
     }
 
     // MARK: Where they come from
@@ -172,8 +190,14 @@ extension BlocksAnswer.Block {
 }
 
 extension StorageReport {
-    var json: Value {
+    func json(_ contradictions: [AdoptionEvidence.Contradiction]) -> Value {
         func list(_ names: [String]) -> Value { .array(names.map { .text($0) }) }
+        let seen = contradictions.map { contradiction -> Value in
+            [
+                "code": "CHAIN_BROKEN", "object": .text(contradiction.name), "reason": .text(contradiction.reason),
+                "nodes": list(contradiction.nodes), "next": .text(contradiction.next),
+            ]
+        }
         let damages = damages.map { damage in
             Value.object([
                 Value.Field("code", "BLOCK_CORRUPT"), Value.Field("file", .text(damage.name)),
@@ -189,7 +213,8 @@ extension StorageReport {
             Value.Field("blocks", .integer(Int64(blocks))), Value.Field("files", .integer(Int64(files))),
             Value.Field("rows", .integer(Int64(clamping: rows))),
             Value.Field("bytes", .integer(Int64(clamping: bytes))),
-            Value.Field("damages", .array(damages)), Value.Field("unnamed", list(unnamed)),
+            Value.Field("damages", .array(damages)), Value.Field("contradictions", .array(seen)),
+            Value.Field("unnamed", list(unnamed)),
             Value.Field("sidecarsRebuilt", list(sidecarsRebuilt)),
         ])
     }
