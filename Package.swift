@@ -205,7 +205,10 @@ let package = Package(
             ]),
         tests(
             "VarveCommandTests",
-            ["VarveCommand", "VarveClient", "VarveHarness", "VarveHTTPServer", "VarveModel", "VarveTerminal"]),
+            [
+                "VarveCommand", "VarveClient", "VarveHarness", "VarveHTTPClient", "VarveHTTPServer", "VarveLog",
+                "VarveModel", "VarveTerminal",
+            ]),
         tests("VarveDrillTests", ["VarveDrill", "VarveModel"]),
         tests("VarveClientTests", ["VarveClient", "VarveHTTPServer", "VarveGzip", "VarveModel", "VarveWire"]),
     ]

@@ -110,6 +110,15 @@ extension Node {
                 standing.stopped != nil
                 ? .stopped : !standing.isReady ? .starting : standing.trouble != nil ? .degraded : .ready
         }
+        if let naming = naming.withLock({ $0 }) {
+            status.error = status.error.map { error in
+                var error = error
+                error.message = naming(error.message)
+                error.next = error.next.map(naming)
+                return error
+            }
+            status.warnings = status.warnings.map(naming)
+        }
         return status
     }
 

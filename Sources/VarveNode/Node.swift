@@ -43,6 +43,10 @@ public final class Node: Sendable {
     let background = Mutex<Task<Void, Never>?>(nil)
     /// Where the HTTP server listens, for other nodes' status.
     let address = Mutex<String?>(nil)
+    /// Puts this node's own configuration file into the next commands that its status tells.
+    let naming = Mutex<(@Sendable (String) -> String)?>(nil)
+    /// What waits in storage to be collected, as far as this node has looked.
+    let garbage = Mutex<GarbageStanding?>(nil)
 
     package init(
         _ configuration: Configuration, id: String, log provider: any LogProvider,
@@ -94,6 +98,7 @@ public final class Node: Sendable {
         let indexer = Indexer(
             opened, presence: presence, isDurableStore: isDurableStore, options: options, logger: logger)
         phase.withLock { $0 = .running(indexer, opened) }
+        async let _: Void = watchGarbage(opened.store)
         await indexer.run()
         logger.info("stopped at \(indexer.snapshot.position)")
         if let error = indexer.endedBy {
@@ -125,6 +130,9 @@ public final class Node: Sendable {
 
     /// Told before `run()`, by whoever serves HTTP for this node.
     package func announce(address text: String) { address.withLock { $0 = text } }
+
+    /// Told before `run()`, by whoever read the configuration from a file: how a text names that file.
+    package func announce(naming text: @escaping @Sendable (String) -> String) { naming.withLock { $0 = text } }
 
     /// What an embedded broker may hold that no block covers: it forgets beyond about 5 MiB.
     static let embeddedUnadoptedBytesMax: UInt64 = 2 * 1024 * 1024

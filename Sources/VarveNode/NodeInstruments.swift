@@ -1,9 +1,11 @@
 /// The node's metrics, by the names of docs/observability.md.
 
+internal import Synchronization
 internal import VarveCore
 internal import VarveIndexing
 internal import VarveLog
 internal import VarveModel
+internal import VarveStorage
 package import VarveTelemetry
 
 package struct NodeInstruments: Sendable {
@@ -116,6 +118,14 @@ package struct NodeInstruments: Sendable {
         }
         counter("varve_blocks_compared_total", "Files of others' blocks that this node encoded again to compare") {
             Double($0.claims.compared)
+        }
+        func garbage(_ name: String, _ help: String, _ read: @escaping @Sendable (GarbageStanding) -> Double?) {
+            registry.gauge(name, help: help) { [weak node] in node?.garbage.withLock { $0 }.flatMap(read) }
+        }
+        garbage("varve_garbage_files", "Files written down as garbage that wait to be removed") { Double($0.files) }
+        garbage("varve_garbage_bytes", "Bytes of the files that wait to be removed") { Double($0.bytes) }
+        garbage("varve_seconds_since_collection", "Time since garbage was last collected, in seconds") {
+            $0.sinceCollection?.seconds
         }
         registry.gauges("varve_peers", help: "Other nodes by what this one sees of them") { [weak node] in
             guard let peers = node?.peers() else { return [] }

@@ -21,39 +21,7 @@ package struct GarbageCollection: Sendable {
         package var wait: Duration?
     }
 
-    /// What one collector means to remove.
-    package struct Intent: Sendable, Equatable {
-        package static let format: UInt64 = 1
-        package var names: [String]
-
-        package init(_ names: [String]) { self.names = names.sorted() }
-
-        /// `{0: format, 1: [names]}`
-        package func encoded() -> Bytes {
-            var w = CBORWriter()
-            w.map(2)
-            w.unsigned(0)
-            w.unsigned(Self.format)
-            w.unsigned(1)
-            w.array(names.count)
-            for name in names { w.text(name) }
-            return Bytes(w.bytes)
-        }
-
-        package static func decode(_ bytes: Bytes) throws(CBORFault) -> Intent {
-            var r = CBORReader(bytes)
-            guard try r.map() == 2, try r.unsigned() == 0, try r.unsigned() == format, try r.unsigned() == 1 else {
-                throw r.fault("no intent")
-            }
-            var names: [String] = []
-            for _ in 0..<(try r.array()) { names.append(try r.text()) }
-            try r.expectEnd()
-            return Intent(names)
-        }
-
-        /// Named by its content: two collectors that mean the same write the same object.
-        package var name: String { "gc/\(Digest(of: encoded()).shortHex).cbor" }
-    }
+    package typealias Intent = GarbageIntent
 
     private let store: BlockStore
     private let grace: Duration
@@ -115,16 +83,7 @@ package struct GarbageCollection: Sendable {
 
     private typealias Pending = (intent: Intent, name: String, age: Duration)
 
-    private func intents() throws(VarveError) -> [Pending] {
-        var found: [Pending] = []
-        for name in try store.objects.list("gc/") {
-            // Another collector may be through with it.
-            guard let bytes = try store.objects.get(name) else { continue }
-            guard let intent = try? Intent.decode(bytes), intent.name == name else { continue }
-            found.append((intent, name, try store.objects.age(of: name) ?? .zero))
-        }
-        return found
-    }
+    private func intents() throws(VarveError) -> [Pending] { try GarbageIntent.pending(in: store) }
 
     private func wait(_ pending: [Pending]) -> Duration? { pending.map { max(.zero, grace - $0.age) }.max() }
 

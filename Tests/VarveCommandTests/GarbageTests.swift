@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import VarveHTTPClient
 import VarveHarness
 import VarveModel
 
@@ -13,6 +14,17 @@ import VarveModel
         indexer: { transactionsPerBlock: 1 }
 
         """
+
+    /// The metrics once `name` is among them.
+    private func scrape(_ url: String, until name: String) async throws -> String {
+        let client = try HTTPClient()
+        while true {
+            let answer = try await client.send(HTTPRequest("GET", url + "/metrics"))
+            let text = String(decoding: answer.body, as: UTF8.self)
+            if text.contains("\nvarve_\(name)") { return text }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
 
     @Test func whatNoBlockNamesGoesAndEverythingElseStays() async throws {
         try await withNode(yaml) { url, process, directory in
@@ -48,6 +60,19 @@ import VarveModel
             process.send(SIGTERM)
             #expect(await process.wait() == .code(0))
             #expect(try await varve(["blocks", "gc", "--grace", "PT0S"] + config).output.contains("removed 0 files"))
+
+            // What waits, and that somebody collects, a node says from its start on.
+            try write("x", to: "\(directory)/storage/\(lost)")
+            #expect(try await varve(["blocks", "gc"] + config).output.contains("written down: 1 file (1 B)"))
+            let log = "\(directory)/again.log"
+            let again = try start(["node"] + config, output: log)
+            let words = try #require(await line("listens on http", in: log, of: again)).split(separator: " ")
+            let metrics = try await scrape(
+                String(try #require(words.first { $0.hasPrefix("http://") })), until: "garbage")
+            await again.end(within: .seconds(20))
+            #expect(metrics.contains("varve_garbage_files 1\n"), "\(metrics)")
+            #expect(metrics.contains("varve_garbage_bytes 1\n"))
+            #expect(metrics.contains("varve_seconds_since_collection "))
         }
     }
 }

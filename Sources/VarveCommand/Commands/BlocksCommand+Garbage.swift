@@ -2,6 +2,7 @@
 
 import VarveModel
 import VarveRecovery
+import VarveStorage
 import VarveTerminal
 
 extension BlocksCommand {
@@ -10,6 +11,7 @@ extension BlocksCommand {
         let collection = GarbageCollection(store, grace: invocation[Parameters.grace])
         let isRehearsal = invocation[Parameters.showOnly]
         let report = try await isRehearsal ? collection.look() : collection.run()
+        if !isRehearsal { try GarbageStanding.collected(in: store) }
         if invocation[Parameters.json] {
             try surroundings.output.json(report.json(isRehearsal: isRehearsal))
         } else {

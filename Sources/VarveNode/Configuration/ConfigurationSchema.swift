@@ -49,11 +49,11 @@ enum ConfigurationSchema {
                 fields: [
                     .required(
                         "bootstrapServers", \.kafkaLog.bootstrapServers,
-                        .text("host:port, several separated by commas", fits: isServerList),
+                        .text(KafkaLogConfiguration.serversExpected, fits: KafkaLogConfiguration.isServerList),
                         "Where to find the cluster."),
                     .required(
                         "topic", \.kafkaLog.topic,
-                        .text("a topic name: at most 240 of letters, digits, '.', '_' and '-'", fits: isTopic),
+                        .text(KafkaLogConfiguration.topicExpected, fits: KafkaLogConfiguration.isTopic),
                         "Epoch N lives in `<topic>-e<N>`."),
                     .key("autoCreateTopic", \.kafkaLog.autoCreateTopic, .boolean, "Create the topic of a new epoch."),
                     .optional(
@@ -95,7 +95,8 @@ enum ConfigurationSchema {
         [
             .required(
                 "bootstrapServers", \.kafkaLog[cluster: name].bootstrapServers,
-                .text("host:port, several separated by commas", fits: isServerList), "Where to find the cluster."),
+                .text(KafkaLogConfiguration.serversExpected, fits: KafkaLogConfiguration.isServerList),
+                "Where to find the cluster."),
             .optional(
                 "propertiesFile", \.kafkaLog[cluster: name].propertiesFile, .path, default: "none", "As of the log."),
             .texts(
@@ -108,7 +109,8 @@ enum ConfigurationSchema {
         [
             .required(
                 "bootstrapServers", \.localLog[cluster: name].bootstrapServers,
-                .text("host:port, several separated by commas", fits: isServerList), "Where to find the cluster."),
+                .text(KafkaLogConfiguration.serversExpected, fits: KafkaLogConfiguration.isServerList),
+                "Where to find the cluster."),
             .optional(
                 "propertiesFile", \.localLog[cluster: name].propertiesFile, .path, default: "none",
                 "As of a log on Kafka."),
@@ -276,15 +278,12 @@ extension KafkaLogConfiguration {
     }
 }
 
-private func isNameByte(_ byte: UInt8) -> Bool {
+func isNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f: true
     default: false
     }
 }
-
-/// Kafka allows 249 bytes; `-e32767` must fit behind the name.
-private func isTopic(_ name: String) -> Bool { name.utf8.count <= 240 && name.utf8.allSatisfy(isNameByte) }
 
 /// It becomes a file's name in storage.
 private func isNodeID(_ name: String) -> Bool {
@@ -292,12 +291,3 @@ private func isNodeID(_ name: String) -> Bool {
 }
 
 private func isToken(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21...0x7e).contains($0) } }
-
-private func isServerList(_ text: String) -> Bool {
-    text.split(separator: ",", omittingEmptySubsequences: false).allSatisfy { server in
-        guard let colon = server.lastIndex(of: ":"), colon != server.startIndex,
-            let port = UInt16(server[server.index(after: colon)...]), port > 0
-        else { return false }
-        return !server.contains(" ")
-    }
-}
