@@ -19,11 +19,15 @@ enum LastWords {
     private static let before: StaticString = "varve: POISON: this command ended while it executed the record at "
     private static let between: StaticString =
         ". Nothing was changed. See docs/runbooks/poison.md; next: ask a node or a version that can apply it; if none can: varve quarantine --position "
-    private static let after: StaticString = " --config node.yaml\n"
+    private static let after: StaticString = "\n"
+    /// ` --config FILE`, C's way and never freed. Written by `arm` before a handler can read it, by one thread: a process
+    /// runs one command.
+    private nonisolated(unsafe) static var configuration: UnsafeMutablePointer<CChar>?
 
     /// From now on a trap between two records is what it was; one while a record is executed names it and ends with 1.
-    static func arm() {
+    static func arm(_ given: GivenConfiguration?) {
         _ = RecordInHand.packed.load(ordering: .relaxed)
+        configuration = strdup(given.map { " --config \($0.word)" } ?? " \(GivenConfiguration.standIn)")
         for number in signals {
             var action = sigaction()
             #if canImport(Glibc)
@@ -44,6 +48,7 @@ enum LastWords {
         say(position)
         say(between)
         say(position)
+        if let configuration { _ = write(2, configuration, strlen(configuration)) }
         say(after)
         _exit(1)
     }

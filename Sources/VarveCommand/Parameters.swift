@@ -35,7 +35,7 @@ enum Parameters {
         "stop-with-input", "End when standard input ends, for a parent process that holds the other end of the pipe.")
     static let nodes = Option.value("nodes", .integer(1...16), "N", default: 3, "How many nodes.")
     static let kafka = Option.optional(
-        "kafka", .text, "HOST:PORT", "Broker that holds the log: one of Kafka, or `varve broker`.")
+        "kafka", .servers, "HOST:PORT", "Broker that holds the log: one of Kafka, or `varve broker`.")
     static let embedded = Option.flag(
         "embedded", "Bring an embedded broker, whose log ends with the cluster. This is what happens without --kafka.")
     static let directory = Option.optional(
@@ -44,7 +44,7 @@ enum Parameters {
     static let basePort = Option.value(
         "base-port", .integer(1...65_000), "P", default: 8080, "Port of the first node; the others follow it.")
     static let topic = Option.value(
-        "topic", .text, "BASE", default: "varve-log", "Name of the log: epoch N is the topic BASE-eN.")
+        "topic", .topic, "BASE", default: "varve-log", "Name of the log: epoch N is the topic BASE-eN.")
 
     static let firstEpoch = Option.value(
         "first-epoch", .integer(0...32_752), "N", default: 0,
@@ -125,7 +125,7 @@ enum Parameters {
         "First 16 digits of the record's SHA-256, as this command shows them: quarantine it.")
     static let acceptAppliedLoss = Option.flag(
         "accept-loss", "Also when a node that is gone had applied the record, and may have acknowledged it.")
-    static let toTopic = Option.optional("to-topic", .text, "BASE", "The new log's name, without the epoch.")
+    static let toTopic = Option.optional("to-topic", .topic, "BASE", "The new log's name, without the epoch.")
     static let toCluster = Option.optional(
         "to-cluster", .text, "NAME",
         "Cluster of the new log: a name in the nodes' section log.clusters, or log.directories.")
@@ -150,6 +150,16 @@ enum Parameters {
 extension ValueType where Value == String {
     static var nodeURL: Self {
         ValueType(expected: "a URL like \(ClientOptions.defaultURL)") { ClientOptions.isURL($0) ? $0 : nil }
+    }
+}
+
+extension ValueType where Value == String {
+    static var topic: Self {
+        ValueType(expected: KafkaLogConfiguration.topicExpected) { KafkaLogConfiguration.isTopic($0) ? $0 : nil }
+    }
+
+    static var servers: Self {
+        ValueType(expected: KafkaLogConfiguration.serversExpected) { KafkaLogConfiguration.isServerList($0) ? $0 : nil }
     }
 }
 

@@ -112,6 +112,29 @@ import VarveTerminal
         }
     }
 
+    @Test func aClusterThatNeverServedLeavesNothingBehind() async throws {
+        let port = try await freePort()
+        try await withDirectory { directory in
+            let output = "\(directory)/output"
+            let cluster = try ChildProcess(
+                try programPath(), ["cluster", "--nodes", "1", "--kafka", "127.0.0.1:1", "--base-port", "\(port)"],
+                environment: ["PATH": "/usr/bin:/bin", "TMPDIR": directory], output: output)
+            func own() -> [String] { entries(directory).filter { $0.hasPrefix("varve-cluster-") } }
+            while own().isEmpty {
+                try #require(cluster.exit == nil, "\(contents(output))")
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            let made = try #require(own().first)
+            while !contents("\(directory)/\(made)/node-1.log").contains("LOG_UNREACHABLE") {
+                try #require(cluster.exit == nil, "\(contents(output))")
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            cluster.send(SIGTERM)
+            #expect(await cluster.wait() == .code(0))
+            #expect(own().isEmpty)
+        }
+    }
+
     /// One that says it is ready would be taken for the cluster's own.
     @Test func aPortThatIsTakenIsToldBeforeAnythingStarts() async throws {
         let server = HTTPServer(.init(host: "127.0.0.1"), admit: { _ in .stream() }, handler: { _ in .text(200, "{}") })

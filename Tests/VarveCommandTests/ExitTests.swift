@@ -14,6 +14,8 @@ import VarveHTTPServer
         ["get", "users", "ada", "--int"],
         ["cluster", "--kafka", "h:1", "--embedded"], ["cluster", "--nodes", "0"],
         ["get", "users", "a", "--as-of", "?"], ["status", "--url", "zz"], ["sql", "SELECT 1", "--url", "host:8080"],
+        ["cluster", "--kafka", "nohost"], ["cluster", "--topic", "a/b"], ["broker", "--topic", "a/b"],
+        ["broker", "--topic", ""],
         ["cluster", "--nodes", "9", "--base-port", "65000", "--kafka", "h:1", "--dir", "/no/such", "--topic"],
     ])
     func whatMakesNoSenseIs64(arguments: [String]) async throws {

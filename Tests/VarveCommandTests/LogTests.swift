@@ -114,6 +114,70 @@ import VarveModel
         }
     }
 
+    @Test func aDamagedPlaceHasNoTime() async throws {
+        try await withNode(yaml) { url, process, directory in
+            for id in ["ada", "eve", "bob"] {
+                #expect(try await varve("tx", "-", "--url", url, input: put("users", id)).code == 0)
+            }
+            process.send(SIGTERM)
+            #expect(await process.wait() == .code(0))
+            let segment =
+                "\(directory)/log/e0000/"
+                + (try #require(entries("\(directory)/log/e0000").first { $0.hasSuffix(".log") }))
+            let descriptor = open(segment, O_RDWR)
+            let middle = lseek(descriptor, 0, SEEK_END) / 2
+            var byte: UInt8 = 0
+            #expect(pread(descriptor, &byte, 1, middle) == 1)
+            byte ^= 1
+            #expect(pwrite(descriptor, &byte, 1, middle) == 1)
+            close(descriptor)
+
+            let config = ["--config", "\(directory)/node.yaml", "--type", "damaged"]
+            let json = try lines(try await varve(["log", "show", "--json"] + config))
+            #expect(json.count == 1 && json.first?["time"] == .null, "\(json)")
+            let shown = try await varve(["log", "show"] + config)
+            #expect(shown.output.contains("damaged") && !shown.output.contains("1970"), "\(shown.output)")
+        }
+    }
+
+    @Test func followingGoesOnBehindASeal() async throws {
+        let moving = """
+            log: !Local { path: log, directories: { other: { path: elsewhere } } }
+            storage: !Local { path: storage }
+
+            """
+        try await withNode(moving) { url, _, directory in
+            let config = "\(directory)/node.yaml"
+            #expect(try await varve("tx", "-", "--url", url, input: put("users", "ada")).code == 0)
+            let moved = try await varve("epoch", "migrate", "--to-cluster", "other", "--url", url)
+            #expect(moved.code == 0, "\(moved.errors)")
+            #expect(try await varve("tx", "-", "--url", url, input: put("towns", "rome")).code == 0)
+
+            let followed = try await varve(
+                "log", "follow", "--config", config, "--type", "transaction", "--type", "seal", "--from", "0-0",
+                "--count",
+                "3")
+            #expect(followed.code == 0, "\(followed.errors)")
+            let rows = followed.output.split(separator: "\n")
+            #expect(rows.count == 3)
+            #expect(rows.first?.contains("put users 1") == true)
+            #expect(rows.dropFirst().first?.contains("epoch 1 goes on in local e0001") == true, "\(rows)")
+            #expect(rows.last?.hasPrefix("1-") == true && rows.last?.contains("put towns 1") == true, "\(rows)")
+            #expect(followed.errors.contains("note: epoch 0 ended at 0-"), "\(followed.errors)")
+            #expect(followed.errors.contains("epoch 1 goes on in local e0001"))
+            // `--to` ends it where it says, before the seal or behind it.
+            let bounded = try await varve("log", "follow", "--config", config, "--from", "0-0", "--to", "0-9999")
+            #expect(bounded.code == 0 && !bounded.output.contains("towns"), "\(bounded.output)")
+
+            // A configuration that knows no such place: which command goes on, and what it needs.
+            try write(yaml, to: "\(directory)/old.yaml")
+            let ended = try await varve("log", "follow", "--config", "\(directory)/old.yaml", "--from", "0-0")
+            #expect(ended.code != 0 && ended.output.contains("seal"))
+            #expect(
+                ended.errors.contains("varve log follow --from 1-0 --config \(directory)/old.yaml"), "\(ended.errors)")
+        }
+    }
+
     @Test func decidedTransactionsAreFollowedAtANode() async throws {
         try await withNode { url, _, _ in
             let id = "0b8f0000000000000000000000000001"

@@ -7,6 +7,26 @@ import VarveModel
 
 /// The built program as a node, and commands that ask it.
 @Suite struct NodeTests {
+    @Test func theNextCommandNamesTheFileThatWasGiven() async throws {
+        let yaml = "log: !Local { path: log }\nstorage: !Local { path: storage }\n"
+        try await withNode(yaml) { url, process, directory in
+            #expect(
+                try await varve(
+                    "tx", "-", "--url", url, input: #"{"ops":[{"put":{"table":"t","docs":[{"_id":"a"}]}}]}"#
+                ).code == 0)
+            process.send(SIGTERM)
+            #expect(await process.wait() == .code(0))
+            let (config, log) = ("\(directory)/node 1's.yaml", "\(directory)/again.log")
+            #expect(rename("\(directory)/node.yaml", config) == 0)
+            #expect(rename("\(directory)/log", "\(directory)/gone") == 0)
+            let refused = try start(["node", "--config", config], output: log)
+            #expect(await refused.wait() == .code(1))
+            let last = contents(log).split(separator: "\n").last.map(String.init) ?? ""
+            #expect(last.hasPrefix("LOG_MISSING: "), "\(last)")
+            #expect(last.hasSuffix(#"varve epoch plan --config '\#(directory)/node 1'\''s.yaml'"#), "\(last)")
+        }
+    }
+
     private func put(_ id: String) -> String { #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)","n":1}]}}]}"# }
 
     @Test func whatIsWrittenIsReadInEveryForm() async throws {

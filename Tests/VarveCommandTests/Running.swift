@@ -55,6 +55,18 @@ func write(_ text: String, to path: String) throws {
     try #require(Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
 }
 
+/// Names of what is in a directory, in no order.
+func entries(_ directory: String) -> [String] {
+    guard let listing = opendir(directory) else { return [] }
+    defer { closedir(listing) }
+    var found: [String] = []
+    while let entry = readdir(listing) {
+        found.append(
+            withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+    }
+    return found
+}
+
 /// Runs a command within this process.
 func varve(_ arguments: String..., input: String = "", environment: [String: String] = [:]) async throws -> Ran {
     try await varve(arguments, input: input, environment: environment)

@@ -37,12 +37,14 @@ struct ClusterCommand {
         guard invocation[Parameters.basePort] + count - 1 <= 65_535 else {
             throw Failure("Error: --base-port and the \(count) nodes go beyond port 65535", .usage)
         }
-        let files = try ClusterFiles(invocation[Parameters.directory])
         for port in invocation[Parameters.basePort]..<invocation[Parameters.basePort] + count where Self.isTaken(port) {
             throw Failure(
                 "ADDRESS_IN_USE: 127.0.0.1:\(port) is in use by another process; next: end that process, or choose other "
                     + "ports with --base-port", .failure)
         }
+        let files = try ClusterFiles(invocation[Parameters.directory])
+        var hasServed = false
+        defer { if !hasServed { files.discard() } }
         let interruption = Interruption()
         let broker =
             kafka == nil ? try Broker.start(topic: invocation[Parameters.topic], from: files.epochs) : nil
@@ -58,6 +60,7 @@ struct ClusterCommand {
                 await end(members)
                 return .success
             }
+            hasServed = true
             try announce(members, files, servers)
             try await watch(members, files, interruption)
         } catch {
@@ -96,7 +99,7 @@ struct ClusterCommand {
                 if let exit = member.process.exit { throw ended(member, exit, files) }
                 guard ContinuousClock.now < deadline else {
                     throw Failure(
-                        "NOT_READY: \(member.name) does not serve yet: \(reason); next: read \(files.output(member.number))",
+                        "NOT_READY: \(member.name) does not serve yet: \(reason); next: \(files.reading(files.output(member.number)))",
                         .unavailable)
                 }
                 try await Task.sleep(for: .milliseconds(50))

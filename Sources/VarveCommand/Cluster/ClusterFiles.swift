@@ -1,11 +1,14 @@
 // The directory of a cluster on one machine: a configuration for each node, the storage they share, their output.
 
 import Glibc
+import VarveHarness
 import VarveModel
 import VarveNode
 
 struct ClusterFiles {
     let directory: String
+    /// Nobody named it.
+    let isTemporary: Bool
 
     var storage: String { "\(directory)/storage" }
     func configuration(_ node: Int) -> String { "\(directory)/node-\(node).yaml" }
@@ -14,18 +17,21 @@ struct ClusterFiles {
 
     /// The directory, made if it is not there; a new temporary one when none is named.
     init(_ path: String?) throws(VarveError) {
+        isTemporary = path == nil
         if let path {
             directory = path.hasPrefix("/") ? path : "\(Self.workingDirectory)/\(path)"
             try Self.make(directory)
         } else {
-            var template = Array("/tmp/varve-cluster-XXXXXX\0".utf8).map { CChar(bitPattern: $0) }
-            guard mkdtemp(&template) != nil else {
-                throw VarveError(
-                    .storageDenied, "no directory can be made in /tmp: \(String(cString: strerror(errno)))",
-                    next: "name one with --dir")
-            }
-            directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            directory = try ScratchDirectory.make("varve-cluster")
         }
+    }
+
+    /// Takes a temporary directory away again, of a cluster that never served: nothing of anybody's is in it.
+    func discard() { if isTemporary { ScratchDirectory.remove(directory) } }
+
+    /// Where to look after a failure: what is discarded cannot be read.
+    func reading(_ path: String) -> String {
+        isTemporary ? "do it again with --dir, which keeps the nodes' output" : "read \(path)"
     }
 
     /// How many epochs a cluster that ran here before has recorded: a new broker's log begins the next one.

@@ -76,7 +76,7 @@ struct EpochCommand {
         if isJSON {
             try surroundings.output.json(plan.json)
         } else {
-            for line in plan.lines(configurationPath) { try surroundings.output.line(line) }
+            for line in plan.lines(GivenConfiguration(configurationPath).word) { try surroundings.output.line(line) }
         }
         // No way of ending the epoch mends that, so it is no part of the plan.
         if let missing = try cold.missingFiles() { try surroundings.errors.line("damaged      \(missing)") }
@@ -84,7 +84,7 @@ struct EpochCommand {
     }
 
     private func survey(_ cold: ColdDatabase) async throws -> EpochPlan {
-        LastWords.arm()
+        LastWords.arm(surroundings.given)
         let heartbeats = try cold.store.heartbeats()
         if !heartbeats.isEmpty {
             try surroundings.errors.line(
@@ -214,7 +214,8 @@ struct EpochCommand {
         }
         guard invocation[Parameters.apply], !missing.isEmpty else {
             if !missing.isEmpty, !isJSON {
-                try surroundings.output.line("next: varve epoch salvage --apply --config \(configurationPath)")
+                try surroundings.output.line(
+                    "next: varve epoch salvage --apply --config \(GivenConfiguration(configurationPath).word)")
             }
             return .success
         }

@@ -44,34 +44,13 @@ extension LogCommand {
         }
     }
 
-    func followRecords(_ configuration: Configuration) async throws {
-        let epoch = try invocation[Parameters.from]?.epoch ?? epoch(configuration)
-        try await withLog(configuration, epoch, .beside) { log, identity in
-            let end = try await log.range().upperBound
-            let filter = RecordFilter(invocation)
-            var left = invocation[Parameters.count] ?? .max
-            let last = lastWanted(epoch) ?? Offset(Offset.highest)
-            try await read(log, from: invocation[Parameters.from]?.offset ?? end, through: last) { entry in
-                let facts = RecordFacts(entry, epoch, identity)
-                guard filter.accepts(facts) else { return true }
-                if invocation[Parameters.json] {
-                    try surroundings.output.json(facts.json)
-                } else {
-                    try surroundings.output.line(facts.row.joined(separator: "  "))
-                }
-                left -= 1
-                return left > 0
-            }
-        }
-    }
-
     /// What `--to` says of an epoch's log: a later epoch's position lies behind all of it.
-    private func lastWanted(_ epoch: Epoch) -> Offset? {
+    func lastWanted(_ epoch: Epoch) -> Offset? {
         invocation[Parameters.to].flatMap { $0.epoch == epoch ? $0.offset : nil }
     }
 
     /// `take` returns false when it has enough.
-    private func read(
+    func read(
         _ log: any Log, from start: Offset, through last: Offset, _ take: (LogEntry) throws -> Bool
     ) async throws {
         guard start <= last else { return }
@@ -115,13 +94,16 @@ extension LogCommand {
         return try Composition.blocks(configuration, isReader: true).epochRecords().last?.record.epoch ?? .first
     }
 
+    /// - Parameter reference: where the epoch goes on, as the seal before it says; nil for the log that the configuration
+    ///   names itself.
     func withLog(
-        _ configuration: Configuration, _ epoch: Epoch, _ access: Composition.Access,
+        _ configuration: Configuration, _ epoch: Epoch, _ access: Composition.Access, at reference: LogReference? = nil,
         _ body: (any Log, LogTagging) async throws -> Void
     ) async throws {
         let log = try await Waiting(surroundings).during("the log: \(ConfigCommand.describe(configuration.log))") {
-            try await Composition.log(configuration, epoch, access) { error in
-                try? surroundings.errors.line("note: \(error.message); shown is what is known to be durable")
+            try await Composition.log(configuration, epoch, access, at: reference) { error in
+                try? surroundings.errors.line(
+                    "note: \(surroundings.naming(error.message)); shown is what is known to be durable")
             }
         }
         do {

@@ -17,7 +17,7 @@ extension LogCommand {
             store = nil
         }
         var verdict = LogVerification.Verdict.notCheckable
-        LastWords.arm()
+        LastWords.arm(surroundings.given)
         try await withLog(configuration, epoch, .beside) { log, _ in
             let result = try await LogVerification(log, epoch: epoch, store: store).run()
             verdict = result.verdict

@@ -79,7 +79,7 @@ struct QuarantineCommand {
 
     private func command(_ finding: Quarantine.Finding, _ path: String, confirm: Bool) -> String {
         "varve quarantine --position \(finding.position)"
-            + (confirm ? " --confirm \(finding.confirmation)" : "") + " --config \(path)"
+            + (confirm ? " --confirm \(finding.confirmation)" : "") + " --config \(GivenConfiguration(path).word)"
     }
 }
 

@@ -1,5 +1,6 @@
 // What is said of a record of the log, and which records are asked for.
 
+import VarveCore
 import VarveLog
 import VarveModel
 import VarveTerminal
@@ -23,7 +24,8 @@ enum RecordKind: String, CaseIterable, Sendable {
 
 struct RecordFacts {
     var position: Position
-    var time: Instant
+    /// nil where nothing can be read that would say it.
+    var time: Instant?
     var kind: RecordKind
     var bytes: Int
     var digest: Digest
@@ -60,7 +62,7 @@ struct RecordFacts {
     /// A place of the log whose bytes cannot be read.
     init(damaged position: Position, _ error: VarveError) {
         self.position = position
-        time = Instant(microseconds: 0)
+        time = nil
         kind = .damaged
         bytes = 0
         digest = .zero
@@ -88,6 +90,8 @@ struct RecordFacts {
         case .genesis:
             guard let genesis = try? Genesis.decode(payload) else { return }
             content = "database \(genesis.database.uuidText), epoch \(genesis.epoch), \(genesis.began)"
+        case .seal:
+            content = (try? Seal.decode(payload)).map { "epoch \($0.next) goes on in \($0.log.place)" } ?? "unreadable"
         case .flush: content = (try? FlushRequest.decode(payload)).map { "block \($0.block)" } ?? "unreadable"
         default: break
         }
@@ -95,14 +99,14 @@ struct RecordFacts {
 
     var row: [String] {
         [
-            position.description, time.description, kind.rawValue, Quantity.count(bytes),
+            position.description, time?.description ?? "", kind.rawValue, Quantity.count(bytes),
             header?.id.description ?? "", content,
         ]
     }
 
     var json: Value {
         var fields: [Value.Field] = [
-            .init("position", .text(position.description)), .init("time", .text(time.description)),
+            .init("position", .text(position.description)), .init("time", .text(of: time?.description)),
             .init("type", .text(kind.rawValue)), .init("bytes", .integer(Int64(bytes))),
             .init("digest", .text(digest.description)), .init("content", .text(content)),
         ]

@@ -1,5 +1,6 @@
 // The composition root: the only place that picks a log implementation. Everything below is given what it uses.
 
+import VarveCore
 import VarveKafka
 import VarveLog
 import VarveModel
@@ -41,11 +42,30 @@ enum Composition {
     }
 
     /// The log of one epoch, for commands that read it.
-    /// - Parameter note: told why a local log could not be opened as a node would.
+    /// - Parameters:
+    ///   - reference: which one it is, where storage or a seal says so: it may be on another cluster of the configuration.
+    ///   - note: told why a local log could not be opened as a node would.
     static func log(
-        _ configuration: Configuration, _ epoch: Epoch, _ access: Access, note: (VarveError) -> Void
+        _ configuration: Configuration, _ epoch: Epoch, _ access: Access, at reference: LogReference? = nil,
+        note: (VarveError) -> Void
     ) async throws(VarveError) -> any Log {
-        let provider = try logProvider(configuration)
+        let provider: any LogProvider
+        if let reference {
+            // Two directories of local logs have no id that would tell them apart, so it is asked for, too.
+            guard let named = try await logPlaces(configuration).provider(for: reference, of: epoch),
+                try await named.probe(epoch) == .present
+            else {
+                throw VarveError(
+                    .logUnreachable,
+                    "epoch \(epoch) is in \(reference.place), and the configuration names no place where that is",
+                    next:
+                        "name it in the section log, or under clusters or directories there, then: varve log follow --from "
+                        + "\(Position(epoch, reference.genesisOffset ?? .zero)) --config node.yaml")
+            }
+            provider = named
+        } else {
+            provider = try logProvider(configuration)
+        }
         switch configuration.log {
         case .inMemory:
             throw VarveError(

@@ -29,7 +29,8 @@ struct NodeCommand {
 
     func run() async throws -> ExitCode {
         let configuration = try surroundings.configuration(invocation[Parameters.config])
-        let sink = LineLogSink.standardError(format: configuration.logging.format)
+        let lines = LineLogSink.standardError(format: configuration.logging.format)
+        let sink: any LogSink = surroundings.given.map { NamingLogSink(lines: lines, given: $0) } ?? lines
         let logger = Logger(label: "varve", level: configuration.logging.level, sink: sink)
         let interruption = Interruption()
         if invocation[Parameters.stopWithInput] { InputEnd.watch(surroundings.input) { interruption.request() } }
@@ -43,6 +44,7 @@ struct NodeCommand {
         }
         let address = Self.url(host: configuration.http.host, port: Int(server.port))
         node.announce(address: address)
+        if let given = surroundings.given { node.announce(naming: given.naming) }
         logger.info("node \(node.id) listens on \(address)", metadata: ["version": Node.version])
         logger.info(
             "opening log and storage",
