@@ -76,7 +76,8 @@ package struct Breadcrumb: Sendable, Equatable {
                 caution.suspect = Suspect(position, crashes: before + 1)
             }
         }
-        if let position = caution.suspect?.position {
+        // What comes before a poison record was applied before; what comes before one that is not known yet may hold it.
+        if let position = caution.suspect?.position, caution.poison == nil {
             caution.through = max(caution.through ?? position, position)
         }
         return caution
@@ -111,6 +112,18 @@ package struct Caution: Sendable, Equatable {
 
     /// Whether the record at `position` is applied by itself.
     package func isAlone(_ position: Position) -> Bool { through.map { position <= $0 } ?? false }
+
+    /// Whether anything is left to be careful about.
+    package var isNeeded: Bool { through != nil || suspect != nil }
+
+    /// How many of the records are applied together, the first of which is no poison. An end in front of a poison record is
+    /// looked into like any other: else a node would end there for ever.
+    package func together(_ count: Int, _ position: (Int) -> Position) -> Int {
+        guard count > 1 else { return count }
+        if isAlone(position(0)) { return 1 }
+        guard let poison else { return count }
+        return (1..<count).first { position($0) >= poison } ?? count
+    }
 
     /// Everything up to `position` was applied, or is skipped by all nodes. Returns whether a suspicion went.
     package mutating func passed(_ position: Position) -> Bool {

@@ -113,13 +113,14 @@ extension Log {
     package func forEachBatch(
         from start: Offset, to end: Offset, _ body: (ArraySlice<LogEntry>) throws(VarveError) -> Bool
     ) async throws(VarveError) {
+        // Behind the last record the tail would wait.
+        let end = try await deliveredEnd(from: start, to: end)
         guard start < end else { return }
         let tail = try await tail(from: start)
         do throws(VarveError) {
             while let batch = try await tail.next() {
                 let wanted = batch.entries.prefix { $0.offset < end }
                 guard try body(wanted) else { break }
-                // Behind what was the end when this began, the tail would wait.
                 if let last = batch.entries.last, last.offset.next >= end { break }
             }
         } catch {

@@ -32,7 +32,7 @@ extension Indexer {
         keeper.suspect(found.suspect)
         keeper.suspectBlock(found.suspectBlock)
         caution.withLock { $0 = found }
-        guard let through = found.through, found.poison == nil else { return }
+        guard let through = found.through else { return }
         logger.warning(
             "the process before ended while it applied records up to \(through): they are applied one at a time",
             metadata: found.suspect.map { ["suspect": "\($0.position)", "times": "\($0.crashes)"] } ?? [:])
@@ -41,12 +41,9 @@ extension Indexer {
     /// How many of the entries from `from` on are applied together.
     func chunkEnd(_ entries: [LogEntry], _ from: Int, _ epoch: Epoch) -> Int {
         let end = Self.chunkEnd(entries, from)
-        let (through, poison) = caution.withLock { ($0.through, $0.poison) }
-        guard through != nil else { return end }
-        if caution.withLock({ $0.isAlone(Position(epoch, entries[from].offset)) }), poison == nil { return from + 1 }
-        // Everything before a poison record was applied before.
-        guard let poison else { return end }
-        return (from + 1..<end).first { Position(epoch, entries[$0].offset) >= poison } ?? end
+        let caution = caution.withLock { $0 }
+        guard caution.isNeeded else { return end }
+        return from + caution.together(end - from) { Position(epoch, entries[from + $0].offset) }
     }
 
     /// Around the application of records: what it is told here, the next process finds.
@@ -64,7 +61,7 @@ extension Indexer {
         }
         let result = try apply()
         let cleared = caution.withLock { caution in
-            caution.through != nil && caution.passed(Position(epoch, last.offset))
+            caution.isNeeded && caution.passed(Position(epoch, last.offset))
         }
         if cleared { keeper.suspect(nil) }
         return result

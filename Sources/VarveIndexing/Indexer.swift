@@ -249,7 +249,7 @@ package final class Indexer: Sendable {
         let (log, epoch, start) = present.withLock { ($0.log, $0.epoch, $0.start) }
         var next = start
         var watch = WriterWatch()
-        let target = await firstEnd(log) ?? start
+        let target = await firstEnd(log, from: start) ?? start
         if next >= target { markReady() }
         while !Task.isCancelled && stopped == nil && !beginsAgain {
             do throws(VarveError) {
@@ -283,10 +283,15 @@ package final class Indexer: Sendable {
         }
     }
 
-    /// The log's end when this node began to read it: it is ready once it has applied everything up to there.
-    private func firstEnd(_ log: any Log) async -> Offset? {
+    /// One behind the log's last record when this node began to read it: it is ready once it has applied everything up to
+    /// there.
+    private func firstEnd(_ log: any Log, from start: Offset) async -> Offset? {
         while !Task.isCancelled {
-            if let range = try? await log.range() { return range.upperBound }
+            if let range = try? await log.range(),
+                let end = try? await log.deliveredEnd(from: start, to: range.upperBound)
+            {
+                return end
+            }
             try? await Task.sleep(for: .milliseconds(500))
         }
         return nil

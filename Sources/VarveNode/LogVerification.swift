@@ -138,21 +138,4 @@ extension Log {
             return error
         }
     }
-
-    /// Offset of the last record in `range`; nil when it holds none. Offsets have holes, at the end too, so the end alone
-    /// does not say.
-    package func lastOffset(in range: Range<Offset>) async throws(VarveError) -> Offset? {
-        var back: Int64 = 1
-        while true {
-            let from = max(range.lowerBound.value, range.upperBound.value - back)
-            var found: Offset?
-            var at = Offset(from)
-            while at < range.upperBound, let entry = try await read(at: at), entry.offset < range.upperBound {
-                found = entry.offset
-                at = entry.offset.next
-            }
-            if found != nil || from == range.lowerBound.value { return found }
-            back *= 8
-        }
-    }
 }

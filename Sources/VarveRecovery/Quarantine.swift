@@ -66,11 +66,28 @@ package struct Quarantine: Sendable {
                     : "the record at \(position) is applied: block \(stored.number) holds it",
                 next: "varve blocks show \(stored.number) --config node.yaml")
         }
+        if let end = sealedEnd(position) {
+            throw refusal(
+                "the record at \(position) has been applied: epoch \(end.0) is recorded behind \(end.1), with all that its log "
+                    + "did up to there, so nobody can take it out any more",
+                next:
+                    "try it again on a node that stands before it, on a larger machine or with another version "
+                    + "(docs/runbooks/poison.md): stop the node, delete the file applying in its node.directory, varve node"
+            )
+        }
         guard position.epoch == epoch, cold.loading.current == cold.current else {
             throw refusal(
                 "the record at \(position) is not ahead of the nodes: they are in epoch \(epoch)",
                 next: "varve epoch status --config node.yaml")
         }
+    }
+
+    /// The epoch whose record says what the log did that the record stands in, and where that log ended: only who has applied
+    /// the record could make it.
+    private func sealedEnd(_ position: Position) -> (Epoch, Position)? {
+        let next = cold.epochs.lazy.map(\.record).first { $0.epoch > position.epoch }
+        guard let next, next.began == .sealed, let end = next.parentEnd?.position, position <= end else { return nil }
+        return (next.epoch, end)
     }
 
     private func look(at position: Position, in log: any Log) async throws(VarveError) -> Finding {
@@ -140,7 +157,7 @@ package struct Quarantine: Sendable {
                 continue
             }
             guard heartbeat.epoch == epoch, let applied = heartbeat.applied else {
-                if heartbeat.stopped == nil { others.append(heartbeat.node) }
+                if heartbeat.stopped == nil, !standsEarlier(heartbeat) { others.append(heartbeat.node) }
                 continue
             }
             if applied >= position {
@@ -187,8 +204,10 @@ package struct Quarantine: Sendable {
     /// Stands before a record of the open block that comes earlier: only that block takes it on, and would take this
     /// quarantine's name.
     private func standsEarlier(_ heartbeat: Heartbeat) -> Bool {
-        guard heartbeat.trouble == ErrorCode.poison.rawValue, let applied = heartbeat.applied else { return false }
-        return applied >= cold.loading.newest?.last ?? .zero
+        guard heartbeat.trouble == ErrorCode.poison.rawValue, heartbeat.epoch == epoch else { return false }
+        guard let newest = cold.loading.newest else { return true }
+        // Who has applied nothing stands before the genesis, which any block holds.
+        return heartbeat.applied.map { $0 >= newest.last } ?? false
     }
 
     private func alive(of nodes: [String]) async throws(VarveError) -> [String] {

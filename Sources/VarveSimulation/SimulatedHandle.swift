@@ -5,7 +5,7 @@ import VarveLog
 import VarveModel
 
 // One simulation runs on one thread; the contract asks for Sendable.
-struct SimulatedHandle: Log, @unchecked Sendable {
+struct SimulatedHandle: LogWithKnownRecords, @unchecked Sendable {
     unowned let world: World
     let log: SimulatedLog
     let process: Process
@@ -49,6 +49,16 @@ struct SimulatedHandle: Log, @unchecked Sendable {
     func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
         try await reach()
         return SimulatedTail(handle: self, next: offset.value)
+    }
+
+    /// No call of its own: whoever names an end has just asked for it.
+    func lastKnown(in range: Range<Offset>) -> Offset? {
+        var last = min(range.upperBound.value, log.readable.upperBound) - 1
+        while last >= max(range.lowerBound.value, log.start) {
+            if log.entries[Int(last)] != nil { return Offset(last) }
+            last -= 1
+        }
+        return nil
     }
 
     func close() async { if log.holder === process { log.holder = nil } }

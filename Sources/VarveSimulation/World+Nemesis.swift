@@ -158,10 +158,12 @@ extension World {
             if !node.isRunning { push(.restart(node: node.index), after: 1_000) }
         }
         note { "all is mended" }
-        // What was damaged for good has no end that is good.
-        if isLogForeign || isEndLost, operation == nil { beginBump() }
+        poison.nextTry = min(poison.nextTry, now + 1_000_000)
+        // Of a log that is not what it was, an operator states what is lost; then it comes to an end that is good.
+        if isLogForeign || isLogLossy, operation == nil { beginBump() }
         let mended =
             isLogLossy ? [ErrorCode.ioFatal, .logReplaced, .logDiverged, .logBehind, .logGap, .logMissing] : [.ioFatal]
+        // What was damaged for good in storage has none.
         guard excused.isSubset(of: mended.map(\.rawValue)), !isLogLossy || operation != nil else { return }
         let records = line.reduce(0) { $0 + $1.records.count }
         let bound = eventCount + 30_000 + 400 * nodes.count * max(1, records / 50)

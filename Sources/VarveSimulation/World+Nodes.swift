@@ -42,6 +42,8 @@ extension World {
         }
         guard !records.isEmpty else {
             node.next = offset
+            // Nothing comes behind a hole at the end until somebody writes.
+            if node.next >= node.readyAt { markReady(node) }
             return schedule(fetch: node)
         }
         if faults.occurs(.damagedFetch) { records = damage(records) }

@@ -142,9 +142,13 @@ extension World {
 
     // MARK: Commands
 
+    /// Nodes cannot go on by themselves. Records that expired too early may be in some node, which publishes them; once all
+    /// is mended, whoever could has.
+    private var needsOperator: Bool { isLogForeign || isEndLost || isHealing && isLogLossy }
+
     func operate() {
         // A log that is lost is what an operator comes for.
-        if operation == nil, isLogForeign || isEndLost { return beginBump() }
+        if operation == nil, needsOperator { return beginBump() }
         guard var operation, !operation.isRunning else { return }
         operation.tries += 1
         operation.isRunning = true
@@ -221,7 +225,7 @@ extension World {
         // Somebody lives, or writes; or the end before this is not in a block: nodes have to go on first.
         case .planStale, .epochAhead, .logLocked:
             endOperation()
-            if isLogForeign || isEndLost { push(.operate, after: 40_000_000) }
+            if needsOperator { push(.operate, after: 40_000_000) }
         case .targetUnfit:
             // What stands there is of an attempt that came to nothing.
             guard let next = operation?.epoch.next, let standing = log(at: plan.place.reference(of: next)),

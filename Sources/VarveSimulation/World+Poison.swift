@@ -64,17 +64,11 @@ extension World {
     /// Those of the records that are applied now; nil when the node stands before the first, or has died.
     func cautious(_ node: SimulatedNode, _ records: [NodeMachine.LoggedRecord]) -> [NodeMachine.LoggedRecord]? {
         func position(_ record: NodeMachine.LoggedRecord) -> Position { Position(node.epoch, record.offset) }
-        var chunk = records[...]
-        if let poison = node.caution.poison {
-            guard position(records[0]) != poison else {
-                stand(node, before: poison)
-                return nil
-            }
-            chunk = records.prefix { position($0) < poison }
-            if chunk.isEmpty { chunk = records.prefix(1) }
-        } else if node.caution.isAlone(position(records[0])) {
-            chunk = records.prefix(1)
+        if let poison = node.caution.poison, position(records[0]) == poison {
+            stand(node, before: poison)
+            return nil
         }
+        let chunk = records.prefix(node.caution.together(records.count) { position(records[$0]) })
         if nodes.count > 1, node.curse == nil, faults.occurs(.poisonHere) {
             let place = position(chunk[faults.below(.poisonHere, chunk.count)])
             node.curse = (place, 1 + faults.below(.poisonHere, 4))
@@ -96,7 +90,7 @@ extension World {
     /// The records were applied, or the machine said why not: the process lives.
     func leaveNoTrail(_ node: SimulatedNode) {
         node.breadcrumb.applying = nil
-        guard let applied = node.machine.applied, node.caution.through != nil, node.caution.passed(applied) else {
+        guard let applied = node.machine.applied, node.caution.isNeeded, node.caution.passed(applied) else {
             return
         }
         node.breadcrumb.suspect = nil
@@ -169,7 +163,9 @@ extension World {
 
     private func callOperator(_ node: SimulatedNode, _ position: Position) {
         guard poison.commands.count < 2, poison.nextTry <= now else { return }
-        poison.nextTry = now + Int64(faults.within(.poisonRecord, 1_000_000...40_000_000))
+        let patience = Int64(faults.within(.poisonRecord, 1_000_000...40_000_000))
+        // The last operator of all is at hand.
+        poison.nextTry = now + (isHealing ? min(patience, 2_000_000) : patience)
         let sound = nodes.first {
             $0.isRunning && $0.isReady && $0.isOpen && $0.pausedUntil <= now && $0.machine.applied ?? .zero >= position
         }
@@ -216,6 +212,7 @@ extension World {
                 }
             case .failure(let error):
                 note { "nothing is quarantined: \(error.code) \(error.message)" }
+                if error.code == .badRequest, isRecorded(position) { tryAgain(position) }
                 switch error.code {
                 case .badRequest, .planStale, .storageUnreachable, .storageFull, .storageDenied, .ioFatal,
                     .logUnreachable, .unknownOutcome:
@@ -227,6 +224,22 @@ extension World {
                     fail("a quarantine is refused only for a reason", "\(error.code) \(error.message)")
                 }
             }
+        }
+    }
+
+    /// Whether storage says where the record's epoch was sealed.
+    private func isRecorded(_ position: Position) -> Bool {
+        let store = BlockStore(NodeStore(directory, "check", nil))
+        guard let next = position.epoch.next, let found = try? store.epochRecord(next) else { return false }
+        return found.record.began == .sealed
+    }
+
+    /// What cannot be quarantined any more, since somebody has applied it and passed on, is tried again, as the runbook says.
+    private func tryAgain(_ position: Position) {
+        for node in nodes where node.standing == position {
+            note { "an operator lets \(node.name) try \(position) again" }
+            crash(node, restartAfter: 1_000)
+            node.breadcrumb = Breadcrumb(encoding: node.breadcrumb.encoding, suspectBlock: node.breadcrumb.suspectBlock)
         }
     }
 

@@ -82,4 +82,26 @@ import VarveModel
         let caution = left.caution(behind: at(5))
         #expect(caution.poison == at(8) && caution.isAlone(at(6)))
     }
+
+    @Test func anEndInFrontOfAPoisonRecordIsLookedIntoLikeAnyOther() {
+        // 9 is known; now 7 ends the process as well.
+        let records: (Int) -> Position = { Position(.first, Offset(Int64(6 + $0))) }
+        var left = Breadcrumb(suspect: Breadcrumb.Suspect(at(9), crashes: 2))
+        var caution = left.caution(behind: at(5))
+        #expect(caution.together(10, records) == 3)
+        left.applying = at(6)...at(8)
+        caution = left.caution(behind: at(5))
+        #expect(caution.poison == at(9) && caution.together(10, records) == 1)
+        for crashes in UInt64(1)...2 {
+            left = next(caution, dies: at(7))
+            caution = left.caution(behind: at(5))
+            #expect(caution.suspect == Breadcrumb.Suspect(at(7), crashes: crashes))
+        }
+        #expect(caution.poison == at(7) && caution.together(10, records) == 1)
+    }
+
+    @Test func withoutCautionRecordsAreAppliedTogether() {
+        #expect(Caution().together(10) { _ in at(1) } == 10)
+        #expect(!Caution().isNeeded)
+    }
 }

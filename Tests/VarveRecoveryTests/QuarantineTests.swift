@@ -240,4 +240,57 @@ import VarveStorage
             }
         }
     }
+
+    /// Records that end processes at different places: whoever stands before an earlier one has not applied the later, and is
+    /// taken on by its block. Who stands before the genesis has applied nothing and says no position.
+    @Test func aNodeThatStandsBeforeAnEarlierRecordNeedNotBeAsked() async throws {
+        try await Scene.with { scene in
+            let id = SubmissionID(high: 1, low: 2)
+            var position: Position?
+            try await scene.withNode { (node: Node) async throws in
+                position = try await node.decided(.put(into: "t", ["_id": "c", "n": 3]), id: id).position
+            }
+            let poisoned = Poisoned(scene: scene, id: id, position: try #require(position))
+            try poisoned.leaveBreadcrumb()
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let store = try scene.cold().store
+            for applied in [nil, Position(.first, .zero)] {
+                let living = Task {
+                    var heartbeat = Heartbeat(node: "other", processStart: 1)
+                    heartbeat.applied = applied
+                    heartbeat.trouble = ErrorCode.poison.rawValue
+                    while !Task.isCancelled {
+                        heartbeat.counter += 1
+                        try store.objects.overwrite(BlockStore.heartbeatName("other"), heartbeat.encoded())
+                        try? await Task.sleep(for: .milliseconds(50))
+                    }
+                }
+                defer { living.cancel() }
+                try await until { try store.objects.size(of: BlockStore.heartbeatName("other")) != nil }
+                let finding = try await poisoned.look()
+                #expect(finding.witnesses.count == 1 && finding.beyond.isEmpty)
+            }
+        }
+    }
+
+    /// The next epoch's record says what all of this one did: it was made by who had applied the record.
+    @Test func whatASealedEpochsRecordCountsIsNotTakenOutButTriedAgain() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let cold = try poisoned.scene.cold()
+            var place = cold.current.log
+            place.topic = "e0001"
+            place.genesis = GenesisID(high: 3, low: 4)
+            let end = ParentEnd(
+                position: Position(.first, Offset(999)), inputChain: .zero, effectChain: .zero,
+                block: BlockNumber(7), effectiveTime: 0, systemTime: Instant(microseconds: 0))
+            _ = try cold.store.publishEpochRecord(
+                EpochRecord(
+                    epoch: Epoch(1)!, parent: try #require(cold.epochs.last).digest, began: .sealed, log: place,
+                    parentEnd: end, reason: ""))
+            let error = try #require(try await poisoned.refusal())
+            #expect(error.code == .badRequest && error.message.contains("has been applied: epoch 1"), "\(error)")
+            #expect(error.next?.contains("delete the file applying") == true)
+        }
+    }
 }
