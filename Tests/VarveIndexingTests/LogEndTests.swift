@@ -60,9 +60,12 @@ private struct MarkedLog: Log {
                 return true
             }
             #expect(offsets.last?.value == range.upperBound.value - 1 - MarkedLog.markers)
-            #expect(try await log.deliveredEnd(from: try #require(offsets.last).next, to: range.upperBound) == offsets.last?.next)
+            #expect(
+                try await log.deliveredEnd(from: try #require(offsets.last).next, to: range.upperBound)
+                    == offsets.last?.next)
             // Nothing but markers is left.
-            try await log.forEachBatch(from: try #require(offsets.last).next, to: range.upperBound) { _ throws(VarveError) in
+            try await log.forEachBatch(from: try #require(offsets.last).next, to: range.upperBound) {
+                _ throws(VarveError) in
                 Issue.record("there is no record")
                 return true
             }
