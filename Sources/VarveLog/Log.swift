@@ -29,10 +29,10 @@
 public import VarveModel
 
 public protocol Log: Sendable {
-    /// What this log is: kind, topic, cluster; `genesis` and its offset are filled in by who has read them.
+    /// What this log is: kind, topic, cluster [V6]; `genesis` and its offset are filled in by who has read them.
     var reference: LogReference { get }
 
-    /// Largest record in bytes that an append accepts: checked before anything is sent.
+    /// Largest record in bytes that an append accepts: checked before anything is sent [A2].
     var recordBytesMax: Int { get }
 
     /// Appends records in order and waits until each has a definite report or is known to be unknown.
@@ -54,21 +54,24 @@ public protocol Log: Sendable {
     /// Throws `LOG_UNREACHABLE`, `LOG_MISSING`, `LOG_DENIED` [R3]; `NOT_READY` after `close`, as `read` and `tail` do [R4].
     func range() async throws(VarveError) -> Range<Offset>
 
-    /// The record at `offset`, or the first one behind it; nil when the log holds none there or behind [R5].
+    /// The record at `offset`, or the first one behind it; nil when the log holds none there or behind [R5]. Throws what
+    /// `range` throws, and `LOG_CORRUPT` where that record is damaged: it skips none [R6].
     func read(at offset: Offset) async throws(VarveError) -> LogEntry?
 
     /// A reader that starts at `offset`, which may be the end [N1]. What the log no longer or not yet holds there is found by
-    /// the tail's first `next`: `LOG_GAP` below the start [N2], `LOG_BEHIND` above the end [N3].
+    /// the tail's first `next`: `LOG_GAP` below the start [N2], `LOG_BEHIND` above the end [N3]. Throws what `range` throws, a
+    /// log that is gone at the latest from the first `next` [N12].
     func tail(from offset: Offset) async throws(VarveError) -> any LogTail
 
     /// Says that every record below `offset` is in blocks. A local log may forget them, never the others; other logs do
-    /// nothing [M1].
+    /// nothing [M1]. Never throws: what could not be forgotten is kept.
     func trim(below offset: Offset) async
 
-    /// What the connection to the log went through, and how long records are kept. For metrics; asks nobody.
+    /// What the connection to the log went through, and how long records are kept. For metrics; asks nobody [H1].
     var health: LogHealth { get }
 
-    /// Ends every tail of this handle [E1], waits for what is in flight [E2], releases files and handles. Idempotent [E3].
+    /// Ends every tail of this handle [E1], waits for what is in flight: nothing of it comes into the log afterwards [E2];
+    /// releases files and handles, so that the log can be opened again at once [E4]. Idempotent [E3].
     func close() async
 }
 
@@ -120,8 +123,8 @@ public struct LogEntry: Sendable, Equatable {
 
 public protocol LogTail: Sendable {
     /// The next records in order, at least one and as many as are at hand (bounded by some megabytes) [N4]: waits until
-    /// there is one [N5]; a batch with a suspicion may be empty. Returns nil after `close` or when the task is cancelled, and a cancelled call loses nothing [N6].
-    /// Only durable records are delivered [N7].
+    /// there is one [N5]; a batch with a suspicion may be empty [N13]. Returns nil after `close` or when the task is
+    /// cancelled, and a cancelled call loses nothing [N6]. Only durable records are delivered [N7].
     ///
     /// Throws `LOG_GAP`, `LOG_BEHIND`, `LOG_CORRUPT`, `LOG_REPLACED`, `LOG_MISSING`, `LOG_DENIED` [N8]; while a broker is
     /// away it waits [N9]. After a throw the tail is finished [N10]. One caller at a time.
@@ -134,7 +137,8 @@ public protocol LogTail: Sendable {
 public struct LogBatch: Sendable {
     public let entries: [LogEntry]
     /// Something happened that may mean another log in this one's place (reconnect, error event): whoever reads must
-    /// prove the log's identity again before it acknowledges anything. The reason, for the log line.
+    /// prove the log's identity again before it acknowledges anything. The reason, for the log line. It is told before
+    /// any record that came afterwards [N13].
     public let suspicion: String?
 
     public init(_ entries: [LogEntry], suspicion: String? = nil) {
@@ -150,10 +154,11 @@ public protocol LogProvider: Sendable {
     /// `Log.reference` of that log [V6]. Throws `LOG_UNREACHABLE` while a cluster's id is not known.
     func reference(_ epoch: Epoch) async throws(VarveError) -> LogReference
 
-    /// Logs of another name in the same place: Kafka's topics `<name>-e<N>`. Itself, for a kind without names.
+    /// Logs of another name in the same place: Kafka's topics `<name>-e<N>`. Itself, for a kind without names [V7].
     func named(_ name: String) -> any LogProvider
 
-    /// What stands at this epoch's place: without creating anything [V1].
+    /// What stands at this epoch's place: without creating anything [V1]. Throws `LOG_UNREACHABLE` where nobody answers,
+    /// `LOG_DENIED` where it may not look [V8]: neither is an absence.
     func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence
 
     /// Opens the log of an epoch. Throws `LOG_MISSING` when there is none; never creates [V2]. `LOG_LOCKED` when the kind
@@ -161,16 +166,17 @@ public protocol LogProvider: Sendable {
     func open(_ epoch: Epoch) async throws(VarveError) -> any Log
 
     /// Creates the place of an epoch's log if it is not there (a topic, a directory), ready for its genesis. Many nodes
-    /// may do so at once: that it exists already is success [V5].
+    /// may do so at once: that it exists already is success [V5]. Throws `LOG_UNREACHABLE`, `LOG_DENIED`; `LOG_MISSING`
+    /// where it is not allowed or not able to make one, `CONFIG_INVALID` where it cannot be as configured [V9].
     func create(_ epoch: Epoch) async throws(VarveError)
 
-    /// Whether what this log holds ends with the process (in-memory, embedded broker).
+    /// Whether what this log holds ends with the process (in-memory, embedded broker) [K1].
     var isEphemeral: Bool { get }
 
     /// Whether that is the log's nature and needs no `allowEphemeral` (embedded broker: development and the demo).
     var impliesEphemeral: Bool { get }
 
-    /// Things an operator should know (one broker only, weak settings): shown in the log, status and metrics.
+    /// Things an operator should know (one broker only, weak settings): shown in the log, status and metrics [K2].
     var warnings: [String] { get }
 }
 

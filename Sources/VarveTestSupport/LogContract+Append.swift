@@ -1,9 +1,27 @@
 /// Checks of the provider, of append, and of order.
 
+import Synchronization
 import VarveLog
 import VarveModel
 
 extension LogContract {
+    /// What many tasks were told of their records.
+    private final class Reports: Sendable {
+        private let state = Mutex<(stored: Set<Bytes>, refused: Set<Bytes>)>(([], []))
+
+        var all: (stored: Set<Bytes>, refused: Set<Bytes>) { state.withLock { $0 } }
+
+        func note(_ result: AppendResult, of record: Bytes) {
+            state.withLock { state in
+                switch result {
+                case .stored: state.stored.insert(record)
+                case .refused: state.refused.insert(record)
+                case .unknown: break
+                }
+            }
+        }
+    }
+
     static let providerChecks: [Check] = [
         Check("[V1 V2] an epoch is missing until it is created; probing and opening create nothing") { bench in
             guard bench.subject.createsEpochs else { return }
@@ -58,6 +76,17 @@ extension LogContract {
             try requireEqual(try await log.range().upperBound, first, "end after an append to another epoch")
             await log.close()
             await other.close()
+        },
+        Check("[V7] another name is another log in the same place, or the same one where logs have no names") { bench in
+            let epoch = bench.subject.epoch
+            let own = try await bench.provider.reference(epoch)
+            let other = try await bench.provider.named("another-name").reference(epoch)
+            try requireEqual(other.kind, own.kind, "kind of a log of another name")
+            try requireEqual(other.clusterID, own.clusterID, "place of a log of another name")
+            try require(
+                other.isSamePlace(as: own) || other.topic.hasPrefix("another-name"),
+                "another name leads from \(own.topic) to \(other.topic)")
+            try requireEqual(try await bench.provider.reference(epoch), own, "what the provider itself names")
         },
         Check("[D1] what was stored is there for the next handle, and offsets go on") { bench in
             let (log, first) = try await bench.begun()
@@ -123,6 +152,15 @@ extension LogContract {
             try requireEqual(results.count, 100, "results of a cancelled append")
             let kept = try await bench.kept(records(0..<100), results, in: log, from: first)
             try requireEqual(kept, Array(records(0..<100).prefix(kept.count)), "records of a cancelled append")
+            if !bench.subject.isFaulty {
+                // Nothing else stands in their way.
+                for result in results {
+                    guard case .stored = result else {
+                        throw ContractViolation(description: "a cancelled append: \(result)")
+                    }
+                }
+                try requireEqual(kept.count, 100, "records of a cancelled append")
+            }
             for case .refused(let error) in results {
                 try requireEqual(error.code, .logUnreachable, "code of a refusal after a cancellation")
             }
@@ -146,22 +184,38 @@ extension LogContract {
         },
         Check("[C1] every method may be called at any time, by many tasks") { bench in
             let (log, first) = try await bench.begun()
-            await withTaskGroup(of: Void.self) { group in
+            let reports = Reports()
+            try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<6 {
                     group.addTask {
-                        for call in 0..<8 { _ = await log.append(records(call..<call + 1, "caller \(caller)")) }
+                        for call in 0..<8 {
+                            let some = records(call..<call + 1, "caller \(caller)")
+                            let results = await log.append(some)
+                            try requireEqual(results.count, 1, "results of one record")
+                            reports.note(results[0], of: some[0])
+                        }
                     }
                     group.addTask {
+                        var end = first
                         for _ in 0..<8 {
-                            _ = try? await log.range()
-                            _ = try? await log.read(at: first)
+                            guard let range = try await unlessClosed({ try await log.range() }) else { break }
+                            try require(end <= range.upperBound, "the end went back from \(end) to \(range)")
+                            end = range.upperBound
+                            let entry = try await unlessClosed { try await log.read(at: first) } ?? nil
+                            try require(entry.map { $0.offset >= first } ?? true, "a record before the one asked for")
                             log.purge()
                             await log.trim(below: first)
                         }
                     }
                     group.addTask {
-                        guard let tail = try? await log.tail(from: first) else { return }
-                        _ = try? await tail.next()
+                        guard let tail = try await unlessClosed({ try await log.tail(from: first) }) else { return }
+                        var next = first
+                        while let batch = try await tail.next() {
+                            for entry in batch.entries {
+                                try require(entry.offset >= next, "a tail delivered \(entry.offset) after \(next)")
+                                next = entry.offset.next
+                            }
+                        }
                         await tail.close()
                     }
                 }
@@ -169,10 +223,14 @@ extension LogContract {
                     for _ in 0..<20 { await Task.yield() }
                     await log.close()
                 }
+                try await group.waitForAll()
             }
             let again = try await bench.provider.open(bench.subject.epoch)
             let kept = try await bench.entries(of: again, from: first).map(\.bytes)
             try requireEqual(Set(kept).count, kept.count, "records in the log, each once")
+            let (stored, refused) = reports.all
+            try require(stored.isSubset(of: kept), "a stored record is not in the log")
+            try require(refused.isDisjoint(with: kept), "a refused record is in the log")
             await again.close()
         },
         Check("[P1 P2] purge answers whatever has no report yet, and the log goes on behind it") { bench in

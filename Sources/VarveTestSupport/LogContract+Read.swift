@@ -176,17 +176,22 @@ extension LogContract {
             try await requireError(.notReady, "read after close") { try await log.read(at: first) }
             try await requireError(.notReady, "tail after close") { try await log.tail(from: first) }
         },
-        Check("[E2 F1] close waits for what is in flight: every report is kept by the next handle") { bench in
+        Check("[E2 E4 F1] close waits for what is in flight: nothing comes later, and the log opens again at once") {
+            bench in
             let (log, first) = try await bench.begun()
             let appends = (0..<20).map { caller in
                 Task { (caller, await log.append(records(0..<5, "caller \(caller)"))) }
             }
             try await Task.sleep(for: .milliseconds(1))
             await log.close()
+            // Before any report is looked at: what is not there now never comes.
+            let again = try await bench.provider.open(bench.subject.epoch)
+            let kept = try await bench.entries(of: again, from: first).map(\.bytes)
             var stored: Set<Bytes> = []
             var refused: Set<Bytes> = []
             for append in appends {
                 let (caller, results) = await append.value
+                try requireEqual(results.count, 5, "results of an append that close found in flight")
                 for (record, result) in zip(records(0..<5, "caller \(caller)"), results) {
                     switch result {
                     case .stored: stored.insert(record)
@@ -195,10 +200,10 @@ extension LogContract {
                     }
                 }
             }
-            let again = try await bench.provider.open(bench.subject.epoch)
-            let kept = Set(try await bench.entries(of: again, from: first).map(\.bytes))
             try require(stored.isSubset(of: kept), "a stored record is not in the log")
             try require(refused.isDisjoint(with: kept), "a refused record is in the log")
+            try requireEqual(
+                try await bench.entries(of: again, from: first).map(\.bytes), kept, "what the log holds a while later")
             await again.close()
         },
     ]

@@ -14,13 +14,16 @@ package struct LogSubject: Sendable {
     package let createsEpochs: Bool
     /// Most bytes of records that a check may have in the log (an embedded broker keeps some megabytes).
     package let bytesMax: Int
+    /// Refuses and loses reports at random, as the contract allows.
+    package let isFaulty: Bool
     /// For the report of `make test`: what was held to the contract.
     package let name: String
     package let remove: @Sendable () async -> Void
 
     package init(
         _ name: String, provider: any LogProvider, epoch: Epoch = .first, otherEpoch: Epoch? = nil, isExclusive: Bool,
-        createsEpochs: Bool = true, bytesMax: Int = 64 << 20, remove: @escaping @Sendable () async -> Void = {}
+        createsEpochs: Bool = true, bytesMax: Int = 64 << 20, isFaulty: Bool = false,
+        remove: @escaping @Sendable () async -> Void = {}
     ) {
         self.name = name
         self.provider = provider
@@ -29,6 +32,7 @@ package struct LogSubject: Sendable {
         self.isExclusive = isExclusive
         self.createsEpochs = createsEpochs
         self.bytesMax = bytesMax
+        self.isFaulty = isFaulty
         self.remove = remove
     }
 }
@@ -45,6 +49,11 @@ func require(_ condition: Bool, _ what: @autoclosure () -> String) throws(Contra
 func requireEqual<T: Equatable>(_ found: T, _ expected: T, _ what: @autoclosure () -> String) throws(ContractViolation)
 {
     if found != expected { throw ContractViolation(description: "\(what()): found \(found), expected \(expected)") }
+}
+
+/// What `body` gives; nil once the log was closed meanwhile.
+func unlessClosed<R>(_ body: () async throws -> R) async throws -> R? {
+    do { return try await body() } catch let error as VarveError where error.code == .notReady { return nil }
 }
 
 func requireError<R>(_ code: ErrorCode, _ what: String, _ body: () async throws -> R) async throws {

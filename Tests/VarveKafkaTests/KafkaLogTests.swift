@@ -107,6 +107,8 @@ import VarveTestSupport
             #expect(error.code == .logUnreachable)
             #expect(error.message.contains("127.0.0.1:1") && error.message.contains("refused"))
         }
+        // Nobody's answer is no absence.
+        #expect(await code { _ = try await provider.probe(.first) } == .logUnreachable)
     }
 
     @Test func aBrokerThatGoesAwayRaisesASuspicionAtOnceAndLosesNothing() async throws {

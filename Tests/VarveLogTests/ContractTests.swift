@@ -37,11 +37,13 @@ import VarveTestSupport
         try await check.run {
             guard seed % 2 == 0 else {
                 let provider = FaultyLogProvider(MemoryLogProvider(), seed: seed)
-                return LogSubject("simulated faults", provider: provider, isExclusive: false)
+                return LogSubject("simulated faults", provider: provider, isExclusive: false, isFaulty: true)
             }
             let scratch = try Scratch(inMemory: true)
             let provider = FaultyLogProvider(LocalLogProvider(path: scratch.path, segmentBytes: 5000), seed: seed)
-            return LogSubject("simulated faults", provider: provider, isExclusive: true) { scratch.remove() }
+            return LogSubject("simulated faults", provider: provider, isExclusive: true, isFaulty: true) {
+                scratch.remove()
+            }
         }
     }
 
