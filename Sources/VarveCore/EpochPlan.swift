@@ -12,6 +12,8 @@ package struct EpochPlan: Sendable, Equatable {
     package var safe: ParentEnd
     package var rest: Rest
     package var peers: [Peer]
+    /// Where a node had applied a record, as it said, and the log holds another: it lost its end and was written anew.
+    package var rewritten: Rewritten?
 
     package init(
         database: DatabaseID, epoch: Epoch, log: LogReference, safe: ParentEnd, rest: Rest, peers: [Peer]
@@ -74,6 +76,16 @@ package struct EpochPlan: Sendable, Equatable {
             self.isAlive = isAlive
             self.applied = applied
             self.wasStopped = wasStopped
+        }
+    }
+
+    package struct Rewritten: Sendable, Equatable {
+        package var node: String
+        package var position: Position
+
+        package init(node: String, position: Position) {
+            self.node = node
+            self.position = position
         }
     }
 
@@ -186,6 +198,10 @@ package struct EpochPlan: Sendable, Equatable {
 
     /// What is missing in the middle of what is left of the log, in words; nil when nothing is.
     package var hole: String? {
+        if let rewritten {
+            return "what stood in the log before it was written anew (\(rewritten.node) had applied another record at "
+                + "\(rewritten.position))"
+        }
         guard case .broken(_, let reason) = rest else { return nil }
         return reason.code == .logCorrupt
             ? "what a damaged record held" : "what stood in the gap behind \(safe.position)"
@@ -203,7 +219,7 @@ package struct EpochPlan: Sendable, Equatable {
     /// Over everything above: the same as long as nothing moved.
     package var digest: String {
         var writer = CBORWriter()
-        writer.array(6)
+        writer.array(rewritten == nil ? 6 : 7)
         writer.byteString(database)
         writer.unsigned(epoch.number)
         writer.integer(safe.position.packed)
@@ -220,6 +236,7 @@ package struct EpochPlan: Sendable, Equatable {
         for peer in peers {
             writer.text("\(peer.node) \(peer.isAlive) \(peer.applied?.description ?? "-") \(peer.wasStopped)")
         }
+        if let rewritten { writer.text("\(rewritten.node) \(rewritten.position)") }
         return Digest(of: Bytes(writer.bytes)).first.description
     }
 }

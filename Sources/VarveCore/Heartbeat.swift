@@ -42,6 +42,19 @@ package struct Heartbeat: Sendable, Equatable {
     package var confirmation: Confirmation?
     /// The epoch that this node's configuration asserts; nil when it asserts none.
     package var configuredEpoch: Epoch?
+    /// What stands at `applied`, for a start to compare with the log; nil when that is of an earlier epoch.
+    package var record: Applied?
+
+    package struct Applied: Sendable, Equatable {
+        package var digest: Digest
+        /// As the log has it.
+        package var time: Int64
+
+        package init(digest: Digest, time: Int64) {
+            self.digest = digest
+            self.time = time
+        }
+    }
 
     package struct Adopted: Sendable, Equatable {
         package var number: BlockNumber
@@ -73,11 +86,12 @@ package struct Heartbeat: Sendable, Equatable {
     /// `{0: format, 1: node, 2: start, 3: counter, 4: epoch, 5: applied or null, 6: H, 7: E, 8: [block, position] or
     /// null, 9: settings, 10: oldest block or null, 11: version, 12: address or null, 13: stopped or null, 14: trouble or
     /// null}`; while a migration is prepared, or when the configuration asserts an epoch, `15: proposal or null, 16:
-    /// confirmation or null`; in the latter case `17: configured epoch`; then the CRC32C of these bytes, little-endian.
+    /// confirmation or null`; in the latter case `17: configured epoch`; once a record of the epoch is applied all of them, `17`
+    /// perhaps null, and `18: [digest, log time]` of it; then the CRC32C of these bytes, little-endian.
     package func encoded() -> Bytes {
         var w = CBORWriter(reservingCapacity: 256)
         let isMigrating = proposal != nil || confirmation != nil
-        w.map(configuredEpoch != nil ? 18 : isMigrating ? 17 : 15)
+        w.map(record != nil ? 19 : configuredEpoch != nil ? 18 : isMigrating ? 17 : 15)
         var next = 0
         func key(_ w: inout CBORWriter) {
             w.unsigned(next)
@@ -110,7 +124,7 @@ package struct Heartbeat: Sendable, Equatable {
         key(&w); text(address, &w)
         key(&w); position(stopped, &w)
         key(&w); text(trouble, &w)
-        if isMigrating || configuredEpoch != nil {
+        if isMigrating || configuredEpoch != nil || record != nil {
             key(&w)
             if let proposal { proposal.encode(to: &w) } else { w.null() }
             key(&w)
@@ -118,6 +132,14 @@ package struct Heartbeat: Sendable, Equatable {
         }
         if let configuredEpoch {
             key(&w); w.unsigned(configuredEpoch.number)
+        } else if record != nil {
+            key(&w); w.null()
+        }
+        if let record {
+            key(&w)
+            w.array(2)
+            w.byteString(record.digest)
+            w.integer(record.time)
         }
         let crc = w.bytes.withUnsafeBytes { crc32c($0) }
         return Bytes(w.bytes + (0..<4).map { UInt8(truncatingIfNeeded: crc >> (8 * $0)) })
@@ -143,7 +165,7 @@ package struct Heartbeat: Sendable, Equatable {
         }
         try key(0, &r)
         let format = try r.unsigned()
-        guard format == Self.format, fields == 15 || fields == 17 || fields == 18 else {
+        guard format == Self.format, fields == 15 || 17...19 ~= fields else {
             throw r.fault("heartbeat format \(format) is not known")
         }
         try key(1, &r)
@@ -191,10 +213,18 @@ package struct Heartbeat: Sendable, Equatable {
             try key(16, &r)
             if try !isNull(&r) { heartbeat.confirmation = try Confirmation.decode(&r) }
         }
-        if fields == 18 {
+        if fields >= 18 {
             try key(17, &r)
-            guard let configured = Epoch(Int(try r.unsigned(as: UInt16.self))) else { throw r.fault("no epoch") }
-            heartbeat.configuredEpoch = configured
+            let isLeftOut = fields == 19 ? try isNull(&r) : false
+            if !isLeftOut {
+                guard let configured = Epoch(Int(try r.unsigned(as: UInt16.self))) else { throw r.fault("no epoch") }
+                heartbeat.configuredEpoch = configured
+            }
+        }
+        if fields == 19 {
+            try key(18, &r)
+            guard try r.array() == 2 else { throw r.fault("no record") }
+            heartbeat.record = Applied(digest: try r.digest(), time: try r.integer())
         }
         try r.expectEnd()
         return heartbeat

@@ -231,6 +231,11 @@ package struct NodeMachine: Sendable {
     /// Digest that the next manifest to adopt must name as its predecessor.
     package var expectedPrevious: Digest { previous }
 
+    /// What stands at the last applied position; nil before the epoch's first record.
+    package var appliedRecord: Heartbeat.Applied? {
+        applied?.epoch == epoch ? Heartbeat.Applied(digest: recordDigest, time: logTime) : nil
+    }
+
     /// Where a reader of the newest state stands.
     package var token: Token {
         Token(position: applied ?? .zero, chainPrefix: inputChain.value.first.high)

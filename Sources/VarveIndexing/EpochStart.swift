@@ -49,13 +49,18 @@ package struct EpochStart: Sendable {
             // Unknown is no reason to stop: what is read below decides.
             if case .refused(let error)? = await log.append([record.encoded()]).first { throw error }
         }
-        guard let first = try await log.firstGenesis() else {
+        var found = try await log.firstGenesis()
+        if found == nil {
             if try await log.range().upperBound == .zero {
                 throw VarveError(
                     .logUnreachable,
                     "\(log.reference.topic) did not report on its first record, and does not show it yet",
                     next: "the same once more")
             }
+            // Another's may have come between the two looks; now the first record is there, whosever it is.
+            found = try await log.firstGenesis()
+        }
+        guard let first = found else {
             throw VarveError(
                 .targetUnfit,
                 "\(log.reference.topic) is not empty and begins with no genesis: it is another program's, or its start has "

@@ -33,8 +33,9 @@ extension Indexer {
                     if await answerProposals() { beatAt = tick }
                 }
                 if tick >= beatAt {
-                    beatAt = tick + beatMs
+                    // What could not be stored is tried again soon: nobody asks a node that nobody sees.
                     try await onDisk(presenceQueue) { () throws(VarveError) in try self.beat(isStopping: false) }
+                    beatAt = tick + beatMs
                 }
                 trouble = nil
             } catch {
@@ -66,6 +67,7 @@ extension Indexer {
         try presence.beat { heartbeat in
             heartbeat.epoch = epoch
             heartbeat.applied = standing.applied
+            heartbeat.record = standing.record
             heartbeat.inputChain = standing.inputChain
             heartbeat.effectChain = standing.effectChain
             heartbeat.adopted = standing.adopted.map {

@@ -57,6 +57,7 @@ extension Indexer {
         package var trouble: VarveError?
         /// nil before the genesis.
         package var applied: Position?
+        package var record: Heartbeat.Applied?
         package var token: Token
         package var inputChain: Digest
         package var effectChain: Bytes16
@@ -119,7 +120,7 @@ extension Indexer {
             }
             return Standing(
                 isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble ?? seen.logTrouble,
-                applied: machine.applied,
+                applied: machine.applied, record: machine.appliedRecord,
                 token: machine.token, inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
                 systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,
                 sinceLastRecord: now - seen.lastRecordAt, adopted: machine.adopted, openNumber: machine.open.number,

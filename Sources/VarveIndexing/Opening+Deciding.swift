@@ -66,7 +66,7 @@ extension Opening {
                 return .unreachable("no connection to it is configured")
             }
             guard try await provider.probe(current.epoch) == .present else { return .missing }
-            let seen = try furthestSeen(in: current.epoch)
+            let seen = try LogWitnesses(store, of: current.epoch, behind: startUp.newest?.last)
             return .present(
                 try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
                     let genesis = current.log.genesis ?? .zero
@@ -74,7 +74,7 @@ extension Opening {
                         log, current, database: database, newest: startUp.newest, recheck: self.recheck
                     ).prove()
                     // One that has lost its end shows nothing of what stood there, and proves nothing.
-                    if let seen { try await self.requireHeld(seen.position, of: seen.node, log) }
+                    try await seen.requireHeld(by: log, recheck: self.recheck)
                     let range = try await log.range()
                     let rest = try await log.rest(
                         from: proof.next, to: range.upperBound, current.epoch,

@@ -41,10 +41,13 @@ extension Opening {
                 if case .refused(let error) = result { throw error }
             }
         }
-        guard let (entry, genesis, record) = try await firstGenesis(log) else {
+        var found = try await firstGenesis(log)
+        if found == nil {
             if try await log.range().upperBound == .zero { throw genesisMissing(log) }
-            throw storageMissing(nil)
+            // Another node's may have come between the two looks; now the first record is there, whosever it is.
+            found = try await firstGenesis(log)
         }
+        guard let (entry, genesis, record) = found else { throw storageMissing(nil) }
         guard genesis.database == database else {
             throw VarveError(
                 .storageForeign,

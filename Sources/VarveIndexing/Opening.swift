@@ -138,13 +138,15 @@ package struct Opening: Sendable {
         try persist(loading)
         let current = loading.current
         // Before the log's end is asked for: nodes that run raise both.
-        let seen = current.epoch == epochs.last?.record.epoch ? try furthestSeen(in: current.epoch) : nil
+        let seen =
+            current.epoch == epochs.last?.record.epoch
+            ? try LogWitnesses(store, of: current.epoch, behind: loading.newest?.last) : nil
         let log = try await openLog(current)
         do throws(VarveError) {
             let proof = try await LogProof(
                 log, current, database: format.database, newest: loading.newest, recheck: recheck
             ).prove()
-            if let seen { try await requireHeld(seen.position, of: seen.node, log) }
+            try await seen?.requireHeld(by: log, recheck: recheck)
             if let newest = loading.newest {
                 // Whoever put it may have died before its name was durable, and this node builds on it.
                 try store.objects.persist(BlockStore.manifestName(newest.last.epoch, newest.number))
@@ -160,35 +162,6 @@ package struct Opening: Sendable {
             await log.close()
             throw error
         }
-    }
-
-    /// The newest record of the epoch that any node, this one too, said it had applied.
-    func furthestSeen(in epoch: Epoch) throws(VarveError) -> (node: String, position: Position)? {
-        var furthest: (node: String, position: Position)?
-        for (node, bytes) in try store.heartbeats() {
-            // A torn one says nothing.
-            guard let applied = (try? Heartbeat.decode(bytes))?.applied, applied.epoch == epoch else { continue }
-            if let known = furthest, known.position >= applied { continue }
-            furthest = (node, applied)
-        }
-        return furthest
-    }
-
-    /// A log that fits all blocks may still have lost its end, and with it what was acknowledged: that is for an operator to
-    /// declare, not for a node to forget.
-    func requireHeld(_ seen: Position, of node: String, _ log: any Log) async throws(VarveError) {
-        var end = try await log.range().upperBound
-        if seen.offset >= end {
-            await pause()
-            end = try await log.range().upperBound
-        }
-        guard seen.offset >= end else { return }
-        throw VarveError(
-            .logBehind,
-            "the log ends at epoch \(seen.epoch) offset \(end), \(node) had applied epoch \(seen.epoch) offset \(seen.offset): "
-                + "the log has lost its end. Everything in storage is safe and fits this log; what was acknowledged behind its "
-                + "end is not in it. See docs/runbooks/log-truncated.md",
-            next: "varve epoch plan --config node.yaml")
     }
 
     /// Whoever put the newest names may not have come to making them durable, and all that is acknowledged and published

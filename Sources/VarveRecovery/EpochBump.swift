@@ -184,6 +184,9 @@ package struct EpochBump: Sendable {
         case .broken(_, let error): text += ", what stood in the gap before is not known (\(error.code))"
         case .whole, .sealed: break
         }
+        if let rewritten = plan.rewritten {
+            text += ", what stood before at \(rewritten.position) is not known (LOG_DIVERGED)"
+        }
         if lost.records > 0 { text += ", up to \(lost.records) records that nothing held" }
         if let acceptedLoss { text += ", plan \(acceptedLoss)" }
         return text

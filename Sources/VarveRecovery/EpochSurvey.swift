@@ -33,7 +33,7 @@ package struct EpochSurvey: Sendable {
                     + "Nothing was changed",
                 next: "stop all nodes, then ask again")
         }
-        return EpochPlan(
+        var plan = EpochPlan(
             database: cold.database, epoch: cold.current.epoch, log: cold.current.log, safe: safe, rest: rest,
             peers: peers.compactMap { peer in
                 guard let heartbeat = peer.heartbeat, heartbeat.epoch == cold.current.epoch else { return nil }
@@ -41,6 +41,22 @@ package struct EpochSurvey: Sendable {
                     node: peer.node, isAlive: peer.verdict == .live, applied: heartbeat.applied,
                     wasStopped: heartbeat.stopped != nil)
             })
+        if case .whole = rest { plan.rewritten = try await rewritten() }
+        return plan
+    }
+
+    /// Where the log holds something else than a node had applied, though it fits all blocks.
+    private func rewritten() async throws(VarveError) -> EpochPlan.Rewritten? {
+        let witnesses = try LogWitnesses(cold.store, of: cold.current.epoch, behind: cold.loading.newest?.last)
+        guard !witnesses.all.isEmpty, let log = try await cold.open(cold.current) else { return nil }
+        do throws(VarveError) {
+            let denied = try await witnesses.contradiction(in: log)
+            await log.close()
+            return denied.map { EpochPlan.Rewritten(node: $0.node, position: $0.position) }
+        } catch {
+            await log.close()
+            throw error
+        }
     }
 
     private func end() async -> Offset? {

@@ -116,6 +116,9 @@ final class SimulatedNode: @unchecked Sendable {
     var liveness = Liveness(own: "")
     var idleRule = IdleRule(retentionMs: nil, share: 0)
     var heartbeat: Heartbeat?
+    /// When this process first stored a heartbeat, and when last; nil while nobody can see it.
+    var seenAt: Int64?
+    var beatAt: Int64?
     var beats = 0
     var isMigrating = false
     var isAnswering = false

@@ -267,12 +267,15 @@ extension World {
         // It missed what the log no longer holds, or storage could not be read: a start mends that.
         case .storageUnreachable, .storageFull, .storageDenied: return
         case .logGap where logs.contains { $0.start > 0 }: return
-        // It was not there to be asked before its epoch moved to a cluster that it does not know.
-        case .logMissing where !node.knowsOtherCluster && node.startedAt + 10_000 > askedAt:
+        // It could not be asked before its epoch moved to a cluster that it does not know: a migration asks those who have
+        // stored a heartbeat, and this process had stored none.
+        case .logMissing where !node.knowsOtherCluster && node.seenAt ?? .max > askedAt:
             node.knowsOtherCluster = true
             return
         // It was away when the epoch behind its own was given up, the log of which is gone.
         case .logMissing where node.machine != nil && endsDeclared.contains(where: { $0 == node.epoch.next }): return
+        // Another log stands in the place of the newest one, which is lost.
+        case .logReplaced where isNewestMadeAnew: return
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.
@@ -284,5 +287,23 @@ extension World {
         }
         if excused.contains(error.code.rawValue) { return }
         fail("a node stops only for a reason", "\(node.name): \(error.code) \(error.message)")
+    }
+
+    /// The newest log that storage records was deleted, and whoever was about to begin that very epoch, and had not heard that
+    /// it was recorded, made the place anew: a genesis stands there that nobody recorded.
+    private var isNewestMadeAnew: Bool {
+        guard let recorded = (try? BlockStore(NodeStore(directory, "check", nil)).epochRecords())?.last?.record.log,
+            let standing = log(at: recorded)
+        else { return false }
+        let lost = logs.contains { $0.isDeleted && $0.place.isSamePlace(as: recorded) && begins($0, as: recorded) }
+        return lost && !begins(standing, as: recorded)
+    }
+
+    private func begins(_ log: SimulatedLog, as recorded: LogReference) -> Bool {
+        let offset = Int(recorded.genesisOffset?.value ?? 0)
+        guard offset < log.entries.count, let entry = log.entries[offset],
+            case .record(let record) = Record.decode(entry.bytes, tag: nil)
+        else { return false }
+        return record.header.id == recorded.genesis
     }
 }

@@ -67,8 +67,8 @@ extension World {
         }
         isLogLossy = true
         hasLostLogs = true
-        // The genesis is the first position that storage holds.
-        let held = newest?.last.offset.value ?? 0
+        // The genesis is the first position that storage holds, wherever in its log it stands.
+        let held = newest?.last.offset.value ?? line[line.count - 1].records.first?.offset ?? 0
         log.replace(with: Array(log.entries[..<Int(kept)]) + others)
         guard held < kept else {
             // Where every place that storage knows has expired, nobody can tell, and there is nothing left to compare.
@@ -80,9 +80,64 @@ extension World {
         }
         hearAgain()
         forget(behind: newest.map { ParentEnd($0) })
-        // Where a node's heartbeat says that it had applied more, nodes refuse until an operator has said what is lost.
-        excused.insert(ErrorCode.logBehind.rawValue)
+        // Where a node's heartbeat says that it had applied more, or something else, nodes refuse until an operator has said
+        // what is lost.
+        for code in [ErrorCode.logBehind, .logDiverged] { excused.insert(code.rawValue) }
         isEndLost = true
         push(.operate, after: Int64(random.within(1_000_000...60_000_000)))
+    }
+
+    // MARK: What storage still says of it
+
+    /// A node starts with the newest log. Whatever stands in storage now must not contradict it; false when the run is over.
+    func checkHeld(by node: SimulatedNode, _ evidence: String) -> Bool {
+        if let place = contradiction {
+            fail("a log that is not storage's is refused", "\(node.name) starts with it: \(evidence), not \(place)")
+            return false
+        }
+        guard isLogForeign else { return true }
+        // The log lost what a durable block was made from, and then the disk, which had lied about its syncs, that very block.
+        // Nothing durable says any more that there ever was another log. Without a liar this is no excuse.
+        guard directory.hasLostBlocks else {
+            fail("a log that is not storage's is refused", "\(node.name) starts with it: \(evidence)")
+            return false
+        }
+        note { "nothing is left in storage that could tell \(node.name) that the log is another" }
+        isOver = true
+        return false
+    }
+
+    /// What storage holds of the newest log, and the log has otherwise: a place in the newest block, or behind that the last
+    /// record that a node's heartbeat names.
+    private var contradiction: String? {
+        let newest = newestManifest(of: log.epoch).flatMap { directory.objects[$0] }.flatMap {
+            try? Manifest.decode($0.bytes)
+        }
+        if let newest {
+            let places = [(newest.last, newest.recordDigest)] + newest.anchors.map { ($0.position, $0.digest) }
+            for (position, digest) in places where position.epoch == log.epoch && holds(digest, at: position) == false {
+                return "what block \(newest.number) has at \(position)"
+            }
+        }
+        let said = directory.list("nodes/").compactMap { name in
+            directory.objects[name].flatMap { try? Heartbeat.decode($0.bytes) }
+        }.filter { $0.record != nil && $0.applied?.epoch == log.epoch && $0.applied! > newest?.last ?? .zero }
+        // Who agrees vouches for all before: a log changes from some place to its end.
+        let known = said.compactMap { heartbeat in
+            holds(heartbeat.record!.digest, at: heartbeat.applied!).map { (heartbeat.node, heartbeat.applied!, $0) }
+        }
+        let agreed = known.filter { $0.2 }.map { $0.1 }.max()
+        guard let denied = known.filter({ !$0.2 }).max(by: { $0.1 < $1.1 }), denied.1 > agreed ?? .zero else {
+            return nil
+        }
+        return "what \(denied.0) had applied at \(denied.1)"
+    }
+
+    /// Whether the record there has this digest; nil where nobody can look any more.
+    private func holds(_ digest: Digest, at position: Position) -> Bool? {
+        let offset = position.offset.value
+        guard offset >= log.start else { return nil }
+        guard offset < log.readable.upperBound else { return false }
+        return log.entries[Int(offset)].map { Digest(of: $0.bytes) } == digest
     }
 }

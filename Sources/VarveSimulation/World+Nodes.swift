@@ -361,12 +361,15 @@ extension World {
         heartbeat.counter += 1
         heartbeat.epoch = node.epoch
         heartbeat.applied = node.machine.applied
+        heartbeat.record = node.machine.appliedRecord
         heartbeat.inputChain = node.machine.inputChain.value
         heartbeat.effectChain = node.machine.effectChain.value
         heartbeat.trouble = node.standing == nil ? nil : ErrorCode.poison.rawValue
         heartbeat.adopted = node.machine.adopted.map { .init(number: $0.number, position: $0.position) }
         node.heartbeat = heartbeat
-        try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())
+        guard (try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())) != nil else { return }
+        node.seenAt = node.seenAt ?? now
+        node.beatAt = now
     }
 
     func look(_ node: SimulatedNode) throws(VarveError) {

@@ -67,9 +67,7 @@ extension World {
         node.epochs = opened.epochs
         node.log = (opened.log as? SimulatedHandle)?.log
         node.next = opened.next.value
-        if isLogForeign, reference.ending == nil, node.log === log {
-            return fail("a log that is not storage's is refused", "\(node.name) starts with it: \(opened.evidence)")
-        }
+        if reference.ending == nil, node.log === log, !checkHeld(by: node, opened.evidence) { return }
         checkHeld(node)
         guard failure == nil else { return }
         if poison.isOn { takeCaution(node) }
@@ -82,6 +80,7 @@ extension World {
         node.lastRecordAt = now - 3_600_000_000
         node.lastTick = now
         node.startedAt = now
+        (node.seenAt, node.beatAt) = (nil, nil)
         node.writer = random.next()
         node.sequence = 0
         node.isMigrating = false

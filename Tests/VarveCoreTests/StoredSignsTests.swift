@@ -44,6 +44,19 @@ import VarveModel
         #expect(try Heartbeat.decode(bytes) == heartbeat)
     }
 
+    @Test(arguments: [nil, Epoch(300)]) func theLastRecordComesBehindTheConfiguredEpoch(configured: Epoch?) throws {
+        var heartbeat = Heartbeat(node: "n-1", processStart: 1)
+        let plain = heartbeat.encoded().array.dropLast(4)
+        heartbeat.configuredEpoch = configured
+        heartbeat.record = Heartbeat.Applied(digest: Digest(Array(0..<32))!, time: 1000)
+        let bytes = heartbeat.encoded()
+        var expected: [UInt8] = [0xb3] + plain.dropFirst() + [0x0f, 0xf6, 0x10, 0xf6, 0x11]
+        expected += configured == nil ? [0xf6] : [0x19, 0x01, 0x2c]
+        expected += [0x12, 0x82, 0x58, 0x20] + Array(0..<32) + [0x19, 0x03, 0xe8]
+        #expect(Array(bytes.array.dropLast(4)) == expected)
+        #expect(try Heartbeat.decode(bytes) == heartbeat)
+    }
+
     @Test func aClaimsBytes() throws {
         let claim = Claim(node: "n-1", processStart: 1_763_733_600_000)
         let golden = try golden("a3000101636e2d31021b0000019aa6b6f700")

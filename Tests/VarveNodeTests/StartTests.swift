@@ -185,6 +185,37 @@ func copyTree(_ from: String, _ to: String) throws { try FileManager.default.cop
         }
     }
 
+    /// No block reaches so far: only what the node had said of its last record tells that another stands there now.
+    @Test func aLogThatLostItsEndAndGrewAnotherHasDiverged() async throws {
+        try await withScratch { path in
+            let configuration = configuration(path)
+            try await withNode(configuration) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a"]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            try copyTree("\(path)/log", "\(path)/copy")
+            try copyTree("\(path)/storage", "\(path)/elsewhere")
+            try await withNode(configuration) { try await $0.submit(.put(into: "t", ["_id": "b"])) }
+            let other = Configuration(
+                log: .local(LocalLogConfiguration(path: "\(path)/copy")), storage: .local(path: "\(path)/elsewhere"))
+            try await withNode(other) { (node: Node) async throws in
+                for i in 0..<5 { try await node.submit(.put(into: "t", ["_id": .integer(Int64(i))])) }
+            }
+            try removeTree("\(path)/log")
+            try copyTree("\(path)/copy", "\(path)/log")
+            let refusal = await refused(configuration)
+            #expect(refusal?.code == .logDiverged)
+            #expect(refusal?.message.contains("had applied there") == true)
+            // Nor is the next epoch begun as though nothing were lost.
+            #expect(await self.refusal(self.configuration(path, epoch: 1)) == .epochAhead)
+            // The node beside which it was written says the same of its last record, and starts.
+            try await withNode(other) { (node: Node) async throws in
+                let document = try await node.snapshot().get("t", id: .integer(4))
+                #expect(document != nil)
+            }
+        }
+    }
+
     @Test func aLogThatEndsWithItsProcessUnderADirectoryIsRefused() async throws {
         try await withScratch { path in
             #expect(await refusal(Configuration(storage: .local(path: path))) == .configInvalid)

@@ -525,6 +525,35 @@ extension Node {
         }
     }
 
+    /// Somebody wrote where the log had lost its end: the plan does not call whole what a node says was another log.
+    @Test func whatStoodWhereANodeHadAppliedAnotherRecordIsNotKnown() async throws {
+        try await Scene.with { scene in
+            _ = try await scene.fill()
+            let cold = try scene.cold()
+            let end = try await scene.plan().recoverable
+            var heartbeat = Heartbeat(node: "node-9", processStart: 1)
+            (heartbeat.applied, heartbeat.stopped) = (end, end)
+            heartbeat.record = Heartbeat.Applied(digest: Digest(of: Bytes([1])), time: 1)
+            try cold.store.objects.overwrite(BlockStore.heartbeatName("node-9"), heartbeat.encoded())
+            // The node that read the log to this end says that it is as it was: one that read wrong bytes says nothing.
+            #expect(try await scene.plan().rewritten == nil)
+            for (node, _) in try cold.store.heartbeats() where node != "node-9" {
+                try cold.store.objects.remove(BlockStore.heartbeatName(node))
+            }
+            let plan = try await scene.plan()
+            #expect(plan.rewritten == EpochPlan.Rewritten(node: "node-9", position: end))
+            #expect(try await scene.refusal(.splice) == .planStale)
+            let record = try await scene.bump(.splice, accepting: plan.digest).record
+            #expect(record.parentEnd?.position == end)
+            #expect(record.unindexedLost == nil)
+            // What was accepted is asked no more.
+            try await scene.withNode { (node: Node) async throws in
+                let document = try await node.snapshot().get("t", id: "c")
+                #expect(document != nil)
+            }
+        }
+    }
+
     /// A node that was forgotten with the number of an epoch whose end was declared would go back to what was given up.
     @Test func aNodeOfAnEpochThatWasGivenUpIsRefused() async throws {
         try await Scene.with { scene in
