@@ -55,7 +55,9 @@ import VarveStorage
         func named(_ name: String) -> any LogProvider { self }
         func open(_ epoch: Epoch) async throws(VarveError) -> any Log { self }
         func create(_ epoch: Epoch) async throws(VarveError) {}
-        func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence { .missing }
+        func probe(_ epoch: Epoch) async throws(VarveError) -> LogPresence {
+            try await log.range().isEmpty ? .missing : .present
+        }
     }
 
     private func genesis(_ database: DatabaseID, at place: any LogProvider) async throws -> Bytes {
