@@ -90,8 +90,7 @@ extension Indexer {
         guard stopped == nil else { return }
         let epoch = epoch
         let next = try await onDisk(presenceQueue) { () throws(VarveError) in
-            guard let next = epoch.next else { return EpochRecord?.none }
-            return try self.store.epochRecord(next)?.record
+            try self.store.successor(of: epoch)
         }
         guard self.epoch == epoch else { return }
         if succession(next).endsNode { stop(supersededError) }
@@ -106,8 +105,7 @@ extension Indexer {
 
     /// What storage records behind the epoch of a block.
     func succession(of block: FrozenBlock) throws(VarveError) -> Succession {
-        guard let next = block.epoch.next else { return succession(nil) }
-        return succession(try store.epochRecord(next)?.record)
+        succession(try store.successor(of: block.epoch))
     }
 
     var supersededError: VarveError {

@@ -177,8 +177,8 @@ extension Node {
     /// Every epoch, oldest first.
     package func epochs() throws(VarveError) -> [EpochInfo] {
         let epochs = try indexer().epochRecords
-        return epochs.enumerated().map { i, stored in
-            let next = i + 1 < epochs.count ? epochs[i + 1].record : nil
+        return epochs.map { stored in
+            let next = epochs.lazy.map(\.record).successor(of: stored.record.epoch)
             return EpochInfo(record: stored.record, end: next?.parentEnd?.position, unindexedLost: next?.unindexedLost)
         }
     }

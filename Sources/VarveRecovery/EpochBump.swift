@@ -90,14 +90,16 @@ package struct EpochBump: Sendable {
     private func requireNothingNew() async throws(VarveError) {
         if let found = try await newRecords() { throw stale(found) }
         let newest = try cold.store.manifests(of: cold.epochs, database: cold.database).last?.manifest
-        guard StartUp.end(of: cold.current, newest: newest) == plan.safe else {
+        guard StartUp.end(of: cold.loading.current, newest: newest) == plan.safe else {
             throw stale("storage has gone on to \(newest?.last ?? .zero)")
         }
         for (node, bytes) in try cold.store.heartbeats() {
-            guard let heartbeat = try? Heartbeat.decode(bytes), heartbeat.epoch == plan.epoch else { continue }
+            guard let heartbeat = try? Heartbeat.decode(bytes), heartbeat.epoch >= cold.loading.current.epoch else {
+                continue
+            }
             let known = plan.peers.first { $0.node == node }
             guard known?.applied == heartbeat.applied, known?.wasStopped == (heartbeat.stopped != nil) else {
-                throw stale("\(node) has run in epoch \(plan.epoch) since")
+                throw stale("\(node) has run in epoch \(heartbeat.epoch) since")
             }
         }
     }

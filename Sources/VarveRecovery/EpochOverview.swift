@@ -47,14 +47,15 @@ package struct EpochOverview: Sendable {
             }
         }.sorted { $0.node < $1.node }
         let missing = try cold.missingFiles()
-        entries = records.enumerated().map { index, record in
-            let next = index + 1 < records.count ? records[index + 1] : nil
+        entries = records.map { record in
+            let next = records.successor(of: record.epoch)
             let nodes = heartbeats.filter { $0.epoch == record.epoch }.map(\.node).sorted()
             guard let next, let end = next.parentEnd else {
                 return Entry(
                     record: record, end: nil, isCovered: false, unindexedLost: nil, mayBeDeleted: false,
                     reason: "it is in use", nodes: nodes)
             }
+            // A later record that goes back gives up all that the log held behind that.
             let isCovered = end.block.map { block in newest.map { $0.number >= block } ?? false } ?? true
             let (mayBeDeleted, reason) = Self.judge(next, isCovered, end, missing)
             return Entry(

@@ -13,19 +13,12 @@ package struct EpochSurvey: Sendable {
 
     /// Reads the old log twice as long as other nodes are watched: one that still grows is in use.
     package func plan() async throws(VarveError) -> EpochPlan {
-        guard cold.loading.index == cold.epochs.count - 1,
-            let safe = StartUp.end(of: cold.current, newest: cold.loading.newest)
-        else {
-            throw VarveError(
-                .epochAhead,
-                "epoch \(cold.loading.current.epoch) ended at "
-                    + "\(cold.loading.successor?.parentEnd?.position ?? .zero), and no block reaches that end yet. Nothing was "
-                    + "changed",
-                next: "start the nodes: they read it to its end and go on")
-        }
+        let reached = cold.loading.current
+        guard let safe = StartUp.end(of: reached, newest: cold.loading.newest) else { throw notReached }
+        let gap = reached == cold.current ? nil : try await lostEnd(of: reached)
         let before = await end()
         let peers = try await cold.watchPeers()
-        let rest = try await rest()
+        let rest = if let gap { try await pieces(behind: gap) } else { try await rest(of: cold.current) }
         if let before, let after = await end(), after != before {
             throw VarveError(
                 .planStale,
@@ -36,7 +29,7 @@ package struct EpochSurvey: Sendable {
         var plan = EpochPlan(
             database: cold.database, epoch: cold.current.epoch, log: cold.current.log, safe: safe, rest: rest,
             peers: peers.compactMap { peer in
-                guard let heartbeat = peer.heartbeat, heartbeat.epoch == cold.current.epoch else { return nil }
+                guard let heartbeat = peer.heartbeat, heartbeat.epoch >= reached.epoch else { return nil }
                 return EpochPlan.Peer(
                     node: peer.node, isAlive: peer.verdict == .live, applied: heartbeat.applied,
                     wasStopped: heartbeat.stopped != nil)
@@ -59,6 +52,48 @@ package struct EpochSurvey: Sendable {
         }
     }
 
+    private var notReached: VarveError {
+        VarveError(
+            .epochAhead,
+            "epoch \(cold.loading.current.epoch) ended at \(cold.loading.successor?.parentEnd?.position ?? .zero), and no "
+                + "block reaches that end yet. Nothing was changed",
+            next: "start the nodes: they read it to its end and go on")
+    }
+
+    /// Why nobody can read an epoch's log up to where the next one begins: then that one can be entered by nobody, however
+    /// whole its own log is. Throws `EPOCH_AHEAD` where nodes can.
+    private func lostEnd(of record: EpochRecord) async throws(VarveError) -> VarveError {
+        let why: String
+        switch try await rest(of: record) {
+        case .sealed: throw notReached
+        // Nothing is known of it: it may be whole.
+        case .none(let error) where error.code == .logUnreachable: throw error
+        case .none(let error), .broken(_, let error): why = error.message
+        case .whole(_, let end) where end.position >= cold.loading.successor?.parentEnd?.position ?? .zero:
+            throw notReached
+        case .whole(_, let end): why = "it ends at \(end.position)"
+        }
+        return VarveError(
+            .logGap,
+            "the log of epoch \(record.epoch) cannot be read to its end at "
+                + "\(cold.loading.successor?.parentEnd?.position ?? .zero), behind which epoch "
+                + "\(cold.loading.successor?.epoch ?? record.epoch) begins: \(why)",
+            next: "varve epoch plan --config node.yaml")
+    }
+
+    /// What the newest log holds, each a whole submission, behind what nobody can read.
+    private func pieces(behind gap: VarveError) async throws(VarveError) -> EpochPlan.Rest {
+        guard let log = try await cold.open(cold.current) else { return .none(gap) }
+        do throws(VarveError) {
+            let piece = try await raw(log, of: cold.current, from: .zero)
+            await log.close()
+            return .broken(piece, gap)
+        } catch {
+            await log.close()
+            throw error
+        }
+    }
+
     private func end() async -> Offset? {
         guard let log = try? await cold.open(cold.current) else { return nil }
         let range = try? await log.range()
@@ -66,11 +101,11 @@ package struct EpochSurvey: Sendable {
         return range?.upperBound
     }
 
-    private func rest() async throws(VarveError) -> EpochPlan.Rest {
+    private func rest(of record: EpochRecord) async throws(VarveError) -> EpochPlan.Rest {
         do throws(VarveError) {
-            guard let log = try await cold.open(cold.current) else { return .none(StartUp.missing(cold.current)) }
+            guard let log = try await cold.open(record) else { return .none(StartUp.missing(record)) }
             do throws(VarveError) {
-                let rest = try await rest(of: log)
+                let rest = try await rest(in: log, of: record)
                 await log.close()
                 return rest
             } catch {
@@ -79,16 +114,18 @@ package struct EpochSurvey: Sendable {
             }
         } catch {
             guard Self.saysThatNothingIsLeft(error.code) else { throw error }
-            if error.code == .logCorrupt, let remains = try await remains(error) { return remains }
+            if error.code == .logCorrupt, let remains = try await remains(of: record, error) { return remains }
             return .none(error)
         }
     }
 
     /// A local log's whole records behind its damage; nil where there is nothing to read past.
-    private func remains(_ damage: VarveError) async throws(VarveError) -> EpochPlan.Rest? {
-        guard let log = try await cold.remains(cold.current, damage) else { return nil }
+    private func remains(
+        of record: EpochRecord, _ damage: VarveError
+    ) async throws(VarveError) -> EpochPlan.Rest? {
+        guard let log = try await cold.remains(record, damage) else { return nil }
         do throws(VarveError) {
-            let rest = try await rest(past: damage, of: log)
+            let rest = try await rest(past: damage, in: log, of: record)
             await log.close()
             return rest
         } catch {
@@ -97,13 +134,15 @@ package struct EpochSurvey: Sendable {
         }
     }
 
-    private func rest(past damage: VarveError, of log: LocalRemains) async throws(VarveError) -> EpochPlan.Rest? {
-        do throws(VarveError) { return try await rest(of: log) } catch {
+    private func rest(
+        past damage: VarveError, in log: LocalRemains, of record: EpochRecord
+    ) async throws(VarveError) -> EpochPlan.Rest? {
+        do throws(VarveError) { return try await rest(in: log, of: record) } catch {
             guard [.logReplaced, .logBehind, .logGap].contains(error.code) else { throw error }
             // A record is damaged that storage would have proved the log by. Each of the others names the log it is of.
             let newest = cold.loading.newest?.last
-            let covered = newest.flatMap { $0.epoch == cold.current.epoch ? $0.offset.next : nil }
-            let piece = try await raw(log, from: covered ?? cold.current.log.genesisOffset ?? .zero)
+            let covered = newest.flatMap { $0.epoch == record.epoch ? $0.offset.next : nil }
+            let piece = try await raw(log, of: record, from: covered ?? record.log.genesisOffset ?? .zero)
             return piece.records == 0 ? nil : .broken(piece, damage)
         }
     }
@@ -114,20 +153,26 @@ package struct EpochSurvey: Sendable {
         [.logMissing, .logUnreachable, .logReplaced, .logDiverged, .logBehind, .logGap, .logCorrupt].contains(code)
     }
 
-    private func rest(of log: any Log) async throws(VarveError) -> EpochPlan.Rest {
-        let proof = LogProof(log, cold.current, database: cold.database, newest: cold.loading.newest)
+    private func rest(in log: any Log, of record: EpochRecord) async throws(VarveError) -> EpochPlan.Rest {
+        let proof = LogProof(log, record, database: cold.database, newest: cold.loading.newest)
         let proved: LogProof.Result
         do throws(VarveError) {
             proved = try await proof.prove(mayAppend: false)
         } catch {
             guard error.code == .logGap else { throw error }
             // The log is ours by its tag; its records are no continuation, but each is a whole submission.
-            return .broken(try await raw(log, from: .zero), error)
+            return .broken(try await raw(log, of: record, from: .zero), error)
         }
         let loaded = try cold.loading.load(settings: Settings(), genesis: proved.genesis)
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
-        replay.poison = try PoisonAhead(cold.store, of: cold.current.epoch)
-        let end = try await log.range().upperBound
+        replay.poison = try PoisonAhead(cold.store, of: record.epoch)
+        var end = try await log.range().upperBound
+        // What stands behind an end that is recorded is void.
+        if let known = cold.epochs.lazy.map(\.record).successor(of: record.epoch)?.parentEnd?.position,
+            known.epoch == record.epoch
+        {
+            end = min(end, known.offset.next)
+        }
         let remains = log as? LocalRemains
         // What a lost record did to those behind it nobody can say.
         let readable = remains?.lost(from: proved.next) ?? end
@@ -139,7 +184,7 @@ package struct EpochSurvey: Sendable {
         }
         if let damage = replay.damage ?? remains?.damage {
             // Each record behind it is a whole submission, what came of it nobody can say any more.
-            let behind = try await raw(log, from: replay.machine.applied?.offset.next ?? proved.next)
+            let behind = try await raw(log, of: record, from: replay.machine.applied?.offset.next ?? proved.next)
             var piece = replay.piece
             piece.records += behind.records
             piece.submissions += behind.submissions
@@ -151,20 +196,22 @@ package struct EpochSurvey: Sendable {
             replay.piece, end: replay.machine.applied == nil ? loaded.machine.endHere : replay.machine.endHere)
     }
 
-    private func raw(_ log: any Log, from start: Offset) async throws(VarveError) -> EpochPlan.Piece {
+    private func raw(
+        _ log: any Log, of record: EpochRecord, from start: Offset
+    ) async throws(VarveError) -> EpochPlan.Piece {
         var piece = EpochPlan.Piece()
         let range = try await log.range()
-        let tag = LogTag(database: cold.database, genesis: cold.current.log.genesis ?? .zero)
+        let tag = LogTag(database: cold.database, genesis: record.log.genesis ?? .zero)
         let from = max(start, range.lowerBound)
         try await log.forEachBatch(from: from, to: range.upperBound) { (entries) throws(VarveError) in
             for entry in entries {
-                guard case .record(let record) = Record.decode(entry.bytes, tag: tag) else { continue }
-                let position = Position(cold.current.epoch, entry.offset)
+                guard case .record(let found) = Record.decode(entry.bytes, tag: tag) else { continue }
+                let position = Position(record.epoch, entry.offset)
                 piece.records += 1
                 piece.last = position
-                if record.header.type == .transaction || record.header.type == .cancel {
+                if found.header.type == .transaction || found.header.type == .cancel {
                     piece.submissions.append(
-                        EpochPlan.Submission(id: record.header.id, position: position, outcome: nil))
+                        EpochPlan.Submission(id: found.header.id, position: position, outcome: nil))
                 }
             }
             return true

@@ -28,14 +28,14 @@ package struct LateSalvage: Sendable {
             number ?? records.last { $0.began == .lost }.flatMap { Epoch(Int($0.epoch.number) - 1) }
             ?? Epoch(records.count - 2)
         guard let chosen, Int(chosen.number) + 1 < records.count,
-            let end = records[Int(chosen.number) + 1].parentEnd
+            let next = records.successor(of: chosen), let end = next.parentEnd
         else {
             throw VarveError(
                 .badRequest, "epoch \(chosen?.description ?? "0") has not ended: there is nothing to salvage from it",
                 next: "varve epoch status --config node.yaml")
         }
         epoch = records[Int(chosen.number)]
-        next = records[Int(chosen.number) + 1]
+        self.next = next
         self.end = end
     }
 

@@ -25,13 +25,17 @@ extension World {
         guard let next = node.epoch.next, let record = try? BlockStore(node.store).epochRecord(next)?.record else {
             return
         }
-        if succession(node, record).endsNode {
+        if succession(node, record, of: node.epoch).endsNode {
             stop(node, VarveError(.epochStale, "storage records epoch \(next)"))
         }
     }
 
-    func succession(_ node: SimulatedNode, _ next: EpochRecord?) -> Succession {
-        Succession(next, isKnown: node.epochs.contains { $0.record.epoch == next?.epoch })
+    /// - Parameter found: the next epoch's record; a later one may go back behind it.
+    func succession(_ node: SimulatedNode, _ found: EpochRecord?, of epoch: Epoch) -> Succession {
+        // Read without weather: it would change what every seed draws.
+        let next =
+            found == nil ? nil : (try? BlockStore(NodeStore(directory, "check", nil)).successor(of: epoch)) ?? found
+        return Succession(next, isKnown: node.epochs.contains { $0.record.epoch == next?.epoch })
     }
 
     /// The node has applied the last record of its epoch.

@@ -113,10 +113,10 @@ extension World {
         case .compare(let table): return .file(try encode(block, table)?.file)
         case .checkEpoch:
             let next = try epoch.next.flatMap { (next) throws(VarveError) in try store.epochRecord(next)?.record }
-            return succession(node, next).leavesOut(block.draft) ? .epochEnded : .epochStands
+            return succession(node, next, of: epoch).leavesOut(block.draft) ? .epochEnded : .epochStands
         case .checkEnd:
             let next = try epoch.next.flatMap { (next) throws(VarveError) in try store.epochRecord(next)?.record }
-            return succession(node, next).endsNode ? .epochEnded : .epochStands
+            return succession(node, next, of: epoch).endsNode ? .epochEnded : .epochStands
         case .put(let manifest):
             published(manifest, by: node)
             if try store.publishManifest(manifest) == .created { return .created(Digest(of: manifest.encoded())) }

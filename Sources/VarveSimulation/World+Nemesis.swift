@@ -133,6 +133,8 @@ extension World {
         for code in [ErrorCode.blockCorrupt, .chainBroken, .divergence, .storageForeign] {
             excused.insert(code.rawValue)
         }
+        // A bit of the format's number makes it a later one; the message says that the file may be damaged.
+        if fault == .manifestRot { excused.insert(ErrorCode.unsupportedRecord.rawValue) }
         guard fault == .manifestRot, var bytes = directory.objects[name]?.bytes.array else {
             return directory.damage(name, nil)
         }

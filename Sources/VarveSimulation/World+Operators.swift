@@ -327,6 +327,10 @@ extension World {
         {
             return fail("a sealed epoch is not given up", "epoch \(ended) was sealed at \(seal)")
         }
+        // Where a log is lost in front of its seal, the epochs behind the seal are given up with it.
+        let given = (Int(end.position.epoch.number)...Int(ended.number)).filter { number in
+            number == Int(ended.number) || reference.beginnings[number + 1].map { $0.position > end.position } ?? false
+        }.compactMap { Epoch($0) }
         replay(to: end, of: ended)
         guard let found = reference.ending?.end, found == end else {
             return fail(
@@ -339,7 +343,7 @@ extension World {
         checkGenesis(of: record)
         enter(record.log)
         epochsDeclared += 1
-        endsDeclared.insert(ended)
+        endsDeclared.formUnion(given)
         declaredAt = now
         let gone = answered.filter { reference.verdicts[$0.key] == nil }
         for id in gone.keys.sorted(by: { $0.description < $1.description }) { answered[id] = nil }
@@ -413,6 +417,6 @@ extension World {
     func isZombie(_ node: SimulatedNode) -> Bool {
         guard node.machine != nil, !node.epochs.isEmpty, node.epoch < reference.epoch else { return false }
         guard endsDeclared.contains(node.epoch) else { return false }
-        return !node.epochs.contains { $0.record.epoch > node.epoch }
+        return !node.epochs.contains { $0.record.epoch > node.epoch && $0.record.began != .sealed }
     }
 }

@@ -130,6 +130,18 @@ package struct BlockStore: Sendable {
         }
     }
 
+    /// The record that says where an epoch ends: the next one's, unless a later one goes back behind that end, because the log
+    /// before it was lost and nobody could read up to it.
+    package func successor(of epoch: Epoch) throws(VarveError) -> EpochRecord? {
+        guard let next = epoch.next, var found = try epochRecord(next)?.record else { return nil }
+        var last = found
+        while let next = last.epoch.next, let record = try epochRecord(next)?.record {
+            if record.goesBack(behind: found) { found = record }
+            last = record
+        }
+        return found
+    }
+
     package func publishEpochRecord(_ record: EpochRecord) throws(VarveError) -> PutOutcome {
         try objects.putIfAbsent(Self.epochName(record.epoch), record.encoded())
     }
@@ -143,8 +155,11 @@ package struct BlockStore: Sendable {
         for (i, epoch) in epochs.enumerated() {
             let prefix = "blocks/e\(hexNumber(epoch.record.epoch.number, 4))/"
             // Only the newest epoch has no end yet.
-            let isNewest = i + 1 == epochs.count
-            guard let end = isNewest ? .max : epochs[i + 1].record.parentEnd?.block?.value else { continue }
+            let later = epochs[(i + 1)...].map(\.record.parentEnd?.block)
+            // One whose log was lost before its end came into a block ends where a later record goes back to.
+            guard let end = later.isEmpty ? .max : later.contains(nil) ? nil : later.compactMap(\.?.value).min() else {
+                continue
+            }
             var newest = try objects.list(prefix).compactMap { Self.number(in: $0, after: prefix + "b", digits: 16) }
                 .max()
             let next = chain.last?.manifest.number.next ?? .first
@@ -335,5 +350,24 @@ package struct BlockStore: Sendable {
         VarveError(
             .chainBroken, "\(name): \(reason)",
             next: "restore it from a backup or another copy of the storage")
+    }
+}
+
+extension EpochRecord {
+    /// Whether less is kept of what came before than an earlier record says.
+    package func goesBack(behind earlier: EpochRecord) -> Bool {
+        guard let end = parentEnd, let known = earlier.parentEnd else { return false }
+        return end.position < known.position
+    }
+}
+
+extension Sequence<EpochRecord> {
+    /// As `BlockStore.successor`, among all that are recorded, oldest first.
+    package func successor(of epoch: Epoch) -> EpochRecord? {
+        reduce(nil) { found, record in
+            guard record.epoch > epoch else { return found }
+            guard let found else { return record }
+            return record.goesBack(behind: found) ? record : found
+        }
     }
 }

@@ -18,28 +18,32 @@ import VarveWire
     private static let poison = SubmissionID(hex: "00000000000000000000000000000bad")!
     private static let other = SubmissionID(hex: "0000000000000000000000000000b0b0")!
 
-    private static func nodes(in directory: String, _ broker: EmbeddedBroker) throws -> [NodeProcess] {
+    /// - Parameter poisons: what ends each of the nodes.
+    private static func nodes(
+        in directory: String, _ broker: EmbeddedBroker, _ poisons: [SubmissionID]
+    ) throws -> [NodeProcess] {
         let topic = "poison"
         for epoch in 0..<2 { try broker.createTopic("\(topic)-e\(epoch)") }
         let sections = """
             log: !Kafka { bootstrapServers: "\(broker.bootstrapServers)", topic: \(topic) }
             storage: !Local { path: \(directory)/storage }
             """
-        return try (1...3).map {
+        return try poisons.enumerated().map { i, poison in
             try NodeProcess(
-                "n\($0)", in: directory, sections, program: program ?? "varve",
+                "n\(i + 1)", in: directory, sections, program: program ?? "varve",
                 environment: ["VARVE_PLANTED_POISON": "\(poison)", "SWIFT_BACKTRACE": "enable=no"])
         }
     }
 
     /// Three nodes that serve, and a client of the first one.
     private static func withNodes(
+        _ poisons: [SubmissionID] = [poison, poison, poison],
         _ body: (_ directory: String, _ nodes: [NodeProcess], _ client: Client) async throws -> Void
     ) async throws {
         let broker = try EmbeddedBroker()
         defer { broker.close() }
         try await withScratch { directory in
-            let nodes = try nodes(in: directory, broker)
+            let nodes = try nodes(in: directory, broker, poisons)
             for node in nodes { try await node.startAndWait() }
             try await body(directory, nodes, try Client(ClientOptions(urls: [nodes[0].url], patience: .zero)))
         }
@@ -179,6 +183,56 @@ import VarveWire
         let root = "\(node.directory)/storage"
         return try FileManager.default.subpathsOfDirectory(atPath: root)
             .filter { !$0.hasPrefix("nodes") && !$0.hasPrefix("tmp") }.sorted()
+    }
+
+    /// Each node ends over another record, so all stand, and none can make a block. What ends the foremost is quarantined: its
+    /// block holds the earlier ones, and the others go on behind it.
+    @Test(.enabled(if: program != nil, "there is no debug build of varve"))
+    func nodesThatStandBeforeDifferentRecordsComeToOneQuarantine() async throws {
+        try await Self.withNodes([Self.poison, Self.other, Self.poison]) { directory, nodes, client in
+            try await put("a", client)
+            await #expect(throws: (any Error).self) { try await put("c", client, as: Self.poison) }
+            for node in [nodes[0], nodes[2]] { #expect(node.waitForEnd() != 0) }
+            await #expect(throws: (any Error).self) { try await put("d", nodes[1].client, as: Self.other) }
+            #expect(nodes[1].waitForEnd() != 0)
+            var positions: [Position] = []
+            for node in nodes {
+                _ = try await Self.superviseUntilPoison(node)
+                let error = try #require(try await node.client.status().error?.error)
+                positions.append(
+                    try #require(error.next?.split(separator: " ").compactMap { Position(String($0)) }.first))
+            }
+            let (first, last) = (positions[0], positions[1])
+            #expect(positions[2] == first && first < last)
+
+            // The first one's id is decided where the second node stands: it has applied it.
+            let refused = try runProgram([
+                "quarantine", "--position", "\(first)", "--config", nodes[0].configuration,
+            ])
+            #expect(
+                refused.status == 1 && refused.text.contains("n2 applied the record at \(first)"), "\(refused.text)")
+            #expect(refused.text.contains("quarantine the record that n2 names"), "\(refused.text)")
+            let looked = try runProgram([
+                "quarantine", "--position", "\(last)", "--config", nodes[0].configuration, "--json",
+            ])
+            let json = try parseJSON(String(looked.text.split(separator: "\n").last ?? ""))
+            #expect(json["standingBefore"] == .array([.text("n2")]), "\(looked.text)")
+            let digest = try #require(json["confirm"]?.asText)
+            let done = try runProgram([
+                "quarantine", "--position", "\(last)", "--config", nodes[0].configuration, "--confirm", digest,
+            ])
+            #expect(done.status == 0, "\(done.text)")
+
+            for node in nodes { try await node.waitUntilReady() }
+            try await put("e", client)
+            _ = try await settled(nodes)
+            for node in nodes {
+                #expect(try await ids(node) == "{\"_id\":\"a\"}\n{\"_id\":\"c\"}\n{\"_id\":\"e\"}\n", "\(node.name)")
+                let decision = try #require(try await node.client.transaction(Self.other)?.decided)
+                #expect(decision.outcome == .aborted && decision.failure?.code == .poison)
+            }
+            for node in nodes { #expect(node.stop() == 0, "\(node.name): \(node.log.suffix(2_000))") }
+        }
     }
 
     /// The same record, but one node can apply it: the others take its block.

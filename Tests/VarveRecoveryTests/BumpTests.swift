@@ -237,6 +237,56 @@ extension Node {
         }
     }
 
+    /// The old log is deleted too early: moved to another by a seal, and no block reaches the seal. Nobody can enter the epoch
+    /// behind it then, however whole its log is; what that log holds goes into one more epoch, behind the newest block.
+    @Test func alogThatIsLostBeforeItsSealIsInABlockIsGivenUpWithTheEpochBehindIt() async throws {
+        try await Scene.with { scene in
+            try await scene.withNode { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "a", "n": 1]))
+                _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+            }
+            try await scene.withNode(epoch: 1) { (node: Node) async throws in
+                try await node.submit(.put(into: "t", ["_id": "d", "n": 4]))
+            }
+            #expect(try scene.cold().epochs.map(\.record.began) == [.initial, .sealed])
+            // While the old log is there, nodes read it to its end.
+            let blocks = "\(scene.path)/storage/blocks/e0000"
+            let last = try #require(try FileManager.default.contentsOfDirectory(atPath: blocks).max())
+            try FileManager.default.removeItem(atPath: "\(blocks)/\(last)")
+            #expect(try scene.cold().loading.current.epoch == .first)
+            let early = await #expect(throws: VarveError.self) { try await scene.plan() }
+            #expect(early?.code == .epochAhead && early?.next?.contains("start the nodes") == true)
+
+            try FileManager.default.removeItem(atPath: "\(scene.log)/e0000")
+            let refused = await #expect(throws: VarveError.self) { try await scene.withNode { _ in } }
+            #expect(refused?.code == .logMissing)
+            let plan = try await scene.plan()
+            guard case .broken(_, let reason) = plan.rest else {
+                Issue.record("the log is not broken: \(plan.rest)")
+                return
+            }
+            #expect(reason.code == .logGap && reason.message.contains("the log of epoch 0 cannot be read to its end"))
+            #expect(plan.epoch == Epoch(1) && plan.safe.block == .first && plan.submissions.count == 1)
+            #expect(try await scene.refusal(.salvage) == .planStale)
+            let result = try await scene.bump(.salvage, accepting: plan.digest)
+            #expect(result.salvaged == 1 && result.record.parentEnd == plan.safe)
+            let records = try scene.cold().epochs.map(\.record)
+            #expect(records.successor(of: .first)?.epoch == Epoch(2))
+            #expect(try scene.cold().store.successor(of: .first)?.epoch == Epoch(2))
+            for _ in 0..<2 {
+                try await scene.withNode { (node: Node) async throws in
+                    #expect(node.status().epoch == Epoch(2))
+                    #expect(try await node.document("t", "a") == ["n": 1])
+                    #expect(try await node.document("t", "d") == ["n": 4])
+                    _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
+                }
+            }
+            // A block of the epoch that was given up, of a node that had stood still, is off the chain.
+            let chain = try scene.cold().loading.history.map { $0.manifest.last.epoch }
+            #expect(chain.first == .first && chain.dropFirst().allSatisfy { $0 == Epoch(2) })
+        }
+    }
+
     @Test func aBumpBrokenOffAfterSalvagingIsCompletedByRunningItAgain() async throws {
         try await Scene.with { scene in
             _ = try await scene.fill()
