@@ -322,8 +322,11 @@ extension World {
         let before = reference.verdicts
         // A log that is gone cannot be read, so nobody may say how much was in it; of one that was changed nobody knows.
         let isGone = line.indices.contains(Int(ended.number)) && line[Int(ended.number)].log.isDeleted
-        if let seal = reference.beginnings.indices.contains(Int(record.epoch.number))
-            ? reference.beginnings[Int(record.epoch.number)]?.position : nil, seal <= end.position, !isLogLossy
+        // An end that was declared before is no seal: a power failure took its record before that was durable, and the
+        // command is given again.
+        if !endsDeclared.contains(ended),
+            let seal = reference.beginnings.indices.contains(Int(record.epoch.number))
+                ? reference.beginnings[Int(record.epoch.number)]?.position : nil, seal <= end.position, !isLogLossy
         {
             return fail("a sealed epoch is not given up", "epoch \(ended) was sealed at \(seal)")
         }
