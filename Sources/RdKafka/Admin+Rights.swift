@@ -29,10 +29,12 @@ package struct RdKafkaRight: Sendable, Hashable {
     }
 
     /// Makes what the client's library calls a binding, or a filter that fits just it: both are told the same.
-    fileprivate typealias Maker = (
-        rd_kafka_ResourceType_t, UnsafePointer<CChar>?, rd_kafka_ResourcePatternType_t, UnsafePointer<CChar>?,
-        UnsafePointer<CChar>?, rd_kafka_AclOperation_t, rd_kafka_AclPermissionType_t, UnsafeMutablePointer<CChar>?, Int
-    ) -> OpaquePointer?
+    fileprivate typealias Maker =
+        @Sendable (
+            rd_kafka_ResourceType_t, UnsafePointer<CChar>?, rd_kafka_ResourcePatternType_t, UnsafePointer<CChar>?,
+            UnsafePointer<CChar>?, rd_kafka_AclOperation_t, rd_kafka_AclPermissionType_t, UnsafeMutablePointer<CChar>?,
+            Int
+        ) -> OpaquePointer?
 
     /// Whoever calls destroys it.
     fileprivate func made(by make: Maker) throws(RdKafkaError) -> OpaquePointer {
@@ -49,36 +51,47 @@ package struct RdKafkaRight: Sendable, Hashable {
 /// Granting and withdrawing rights: what drills and tests do to a broker.
 extension Admin {
     package func grant(_ rights: [RdKafkaRight], withinMilliseconds limit: Int) async throws(RdKafkaError) {
-        for right in rights {
-            try await ask(limit) { handle, left throws(RdKafkaError) in
-                let binding = try right.made(by: rd_kafka_AclBinding_new)
-                defer { rd_kafka_AclBinding_destroy(binding) }
-                try answer(handle, RD_KAFKA_ADMIN_OP_CREATEACLS, left) { options, queue in
-                    var bindings: [OpaquePointer?] = [binding]
-                    rd_kafka_CreateAcls(handle.pointer, &bindings, 1, options, queue)
-                } read: { event throws(RdKafkaError) in
-                    var count = 0
-                    let result = rd_kafka_event_CreateAcls_result(event)
-                    guard let found = rd_kafka_CreateAcls_result_acls(result, &count), count == 1 else { return }
-                    guard let error = rd_kafka_acl_result_error(found[0]) else { return }
-                    let code = rd_kafka_error_code(error)
-                    if code != RD_KAFKA_RESP_ERR_NO_ERROR {
-                        throw RdKafkaError(code, String(cString: rd_kafka_error_string(error)))
-                    }
+        try await ask(
+            rights, limit, RD_KAFKA_ADMIN_OP_CREATEACLS, rd_kafka_AclBinding_new,
+            send: { rd_kafka_CreateAcls($0, $1, 1, $2, $3) },
+            read: { event throws(RdKafkaError) in
+                var count = 0
+                let result = rd_kafka_event_CreateAcls_result(event)
+                guard let found = rd_kafka_CreateAcls_result_acls(result, &count), count == 1 else { return }
+                guard let error = rd_kafka_acl_result_error(found[0]) else { return }
+                let code = rd_kafka_error_code(error)
+                if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+                    throw RdKafkaError(code, String(cString: rd_kafka_error_string(error)))
                 }
-            }
-        }
+            })
     }
 
     package func withdraw(_ rights: [RdKafkaRight], withinMilliseconds limit: Int) async throws(RdKafkaError) {
+        try await ask(
+            rights, limit, RD_KAFKA_ADMIN_OP_DELETEACLS, rd_kafka_AclBindingFilter_new,
+            send: { rd_kafka_DeleteAcls($0, $1, 1, $2, $3) }, read: { _ in })
+    }
+
+    /// One request for each right, about what `make` makes of it.
+    private func ask(
+        _ rights: [RdKafkaRight], _ limit: Int, _ operation: rd_kafka_admin_op_t, _ make: @escaping RdKafkaRight.Maker,
+        send:
+            @escaping @Sendable (
+                _ client: OpaquePointer, _ made: UnsafeMutablePointer<OpaquePointer?>, _ options: OpaquePointer?,
+                _ queue: OpaquePointer?
+            ) -> Void,
+        read: @escaping @Sendable (_ event: OpaquePointer) throws(RdKafkaError) -> Void
+    ) async throws(RdKafkaError) {
         for right in rights {
             try await ask(limit) { handle, left throws(RdKafkaError) in
-                let filter = try right.made(by: rd_kafka_AclBindingFilter_new)
-                defer { rd_kafka_AclBinding_destroy(filter) }
-                try answer(handle, RD_KAFKA_ADMIN_OP_DELETEACLS, left) { options, queue in
-                    var filters: [OpaquePointer?] = [filter]
-                    rd_kafka_DeleteAcls(handle.pointer, &filters, 1, options, queue)
-                } read: { _ in
+                let made = try right.made(by: make)
+                // A filter is a binding to the library, too.
+                defer { rd_kafka_AclBinding_destroy(made) }
+                try answer(handle, operation, left) { options, queue in
+                    var all: [OpaquePointer?] = [made]
+                    send(handle.pointer, &all, options, queue)
+                } read: { event throws(RdKafkaError) in
+                    try read(event)
                 }
             }
         }

@@ -1,4 +1,5 @@
-/// One pass over a log's records, compared with what storage recorded of them: the pure half of `LogVerification`.
+/// One pass over a log's records, compared with what storage recorded of them: the pure half of `LogVerification`. What it
+/// comes to: `LogReading+Findings.swift`.
 
 internal import VarveCore
 internal import VarveIndexing
@@ -6,61 +7,38 @@ internal import VarveLog
 internal import VarveModel
 internal import VarveStorage
 
-/// What storage says of an epoch's log.
-enum RecordedLog: Sendable {
-    struct Facts: Sendable {
-        var store: BlockStore
-        var database: DatabaseID
-        var epochs: [BlockStore.StoredEpoch]
-        var genesis: GenesisID
-        var genesisOffset: Offset
-        /// Every manifest of every epoch, oldest first.
-        var history: [BlockStore.StoredManifest]
-    }
-
-    case known(Facts)
-    case elsewhere(LogReference, configured: LogReference)
-    case unknown(String)
-
-    /// The end of the newest block.
-    var adopted: Position? {
-        guard case .known(let facts) = self else { return nil }
-        return facts.history.last?.manifest.last
-    }
-}
-
 struct LogReading {
-    private typealias Finding = LogVerification.Finding
+    typealias Finding = LogVerification.Finding
 
-    private let epoch: Epoch
-    private let range: Range<Offset>
-    private let recorded: RecordedLog
-    private var tag: LogTag?
+    let epoch: Epoch
+    let range: Range<Offset>
+    let recorded: RecordedLog
+    var tag: LogTag?
 
     // Records.
-    private var count = 0
-    private var foreign = 0
-    private var damage: String?
+    var count = 0
+    var foreign = 0
+    var damage: String?
 
     // Identity: digests that storage knows, by position, with where it knows them from.
-    private var points: [Position: (digest: Digest, source: String)] = [:]
-    private var pointsHeld = 0
-    private var isGenesisHeld = false
-    private var mismatch: String?
+    var points: [Position: (digest: Digest, source: String)] = [:]
+    var pointsHeld = 0
+    var isGenesisHeld = false
+    var mismatch: String?
 
     // Chains, from `base` on: nil until the record after it comes.
-    private var chain: InputChain?
-    private var base = ""
-    private var from = Offset.zero
-    private var pending: ArraySlice<BlockStore.StoredManifest> = []
-    private var chained: [BlockNumber] = []
-    private var chainEnd: Position?
-    private var behindBlocks = 0
-    private var chainFault: String?
-    private var chainUntold: String?
-    private var replay: Replay?
-    private var replayFault: String?
-    private var replayUntold: String?
+    var chain: InputChain?
+    var base = ""
+    var from = Offset.zero
+    var pending: ArraySlice<BlockStore.StoredManifest> = []
+    var chained: [BlockNumber] = []
+    var chainEnd: Position?
+    var behindBlocks = 0
+    var chainFault: String?
+    var chainUntold: String?
+    var replay: LogReplay?
+    var replayFault: String?
+    var replayUntold: String?
 
     /// - Parameter damage: what stands at the end of `range` and cannot be read; nil when nothing does.
     init(
@@ -114,7 +92,7 @@ struct LogReading {
             from = manifest.last.offset.next
             chain = InputChain(manifest.inputChain)
             pending = own[(at + 1)...]
-            replay = Replay(
+            replay = LogReplay(
                 try RestoredState(
                     after: facts.history[...whole], own[at], genesis: facts.genesis, in: facts.store), facts.store)
         } else {
@@ -148,7 +126,7 @@ struct LogReading {
     /// What the epoch before left behind, as the epoch's first record finds it.
     private static func state(
         at index: Int, _ end: ParentEnd, _ facts: RecordedLog.Facts
-    ) throws(VarveError) -> Replay? {
+    ) throws(VarveError) -> LogReplay? {
         guard let parentGenesis = facts.epochs[index - 1].record.log.genesis else { return nil }
         guard let number = end.block, let block = facts.history.firstIndex(where: { $0.manifest.number == number })
         else { return nil }
@@ -156,7 +134,7 @@ struct LogReading {
             after: facts.history[...block], facts.history[block], genesis: parentGenesis, in: facts.store)
         _ = try state.machine.step(
             .enter(facts.epochs[index].record.epoch, facts.genesis, end), reading: state.blocks)
-        return Replay(state, facts.store)
+        return LogReplay(state, facts.store)
     }
 
     // MARK: One record
@@ -235,7 +213,7 @@ struct LogReading {
         guard replay == nil, chainUntold == nil, let genesis = try? Genesis.decode(record.payload) else { return }
         // No block precedes it: the state is what the epoch's record says.
         let parentEnd = facts.epochs.first { $0.record.epoch == epoch }?.record.parentEnd
-        replay = Replay(
+        replay = LogReplay(
             NodeMachine(
                 database: facts.database, genesis: facts.genesis, settings: genesis.settings,
                 epochRecord: facts.epochs[0].digest, epoch: epoch, parentEnd: parentEnd), facts.store)
@@ -254,158 +232,5 @@ struct LogReading {
         case .refuted(let why): replayFault = why
         case .ended(let why): replayUntold = why
         }
-    }
-
-    // MARK: What it comes to
-
-    func findings() -> [LogVerification.Finding] {
-        [recordsFinding, identityFinding, inputFinding, effectFinding]
-    }
-
-    private var recordsFinding: Finding {
-        if let damage { return Finding(.records, .refuted, damage) }
-        if count == 0 { return Finding(.records, .notCheckable, "the log holds no record") }
-        let others = foreign == 0 ? "" : ", \(foreign) of them foreign"
-        return Finding(.records, .proved, "\(count) records\(others): every checksum fits")
-    }
-
-    private var identityFinding: Finding {
-        switch recorded {
-        case .unknown(let why): return Finding(.identity, .notCheckable, why)
-        case .elsewhere(let recorded, let configured):
-            return Finding(
-                .identity, .refuted,
-                "LOG_REPLACED: the configuration names \(configured.kind) \(configured.topic) (\(configured.clusterID)), "
-                    + "storage belongs to \(recorded.kind) \(recorded.topic) (\(recorded.clusterID))")
-        case .known: break
-        }
-        if let mismatch { return Finding(.identity, .refuted, mismatch) }
-        // What storage names and the log should still hold.
-        if let missing = points.keys.filter({ range.contains($0.offset) }).min() {
-            return Finding(
-                .identity, .refuted,
-                "\(points[missing]?.source ?? "storage") names a record at \(missing), the log holds none")
-        }
-        var proof: [String] = []
-        if isGenesisHeld { proof.append("the genesis") }
-        if pointsHeld > 0 { proof.append("\(pointsHeld) records that blocks name") }
-        guard !proof.isEmpty else {
-            return Finding(.identity, .notCheckable, "every record that storage names has expired")
-        }
-        return Finding(.identity, .proved, "the log holds \(proof.joined(separator: " and "))")
-    }
-
-    private var behind: String { behindBlocks == 0 ? "" : "; \(behindBlocks) records behind it are in no block yet" }
-
-    private var inputFinding: Finding {
-        if let chainFault { return Finding(.inputChain, .refuted, chainFault) }
-        if let chainUntold { return Finding(.inputChain, .notCheckable, chainUntold) }
-        if let next = pending.first {
-            return Finding(
-                .inputChain, .refuted,
-                "the log \(damage == nil ? "ends" : "cannot be read up to") "
-                    + "\(damage == nil ? "before " : "")\(next.manifest.last), the end of block \(next.manifest.number)"
-            )
-        }
-        return Finding(
-            .inputChain, .proved,
-            "from \(base) through \(Self.blocks(chained)) up to \(chainEnd.map { "\($0)" } ?? "")\(behind)")
-    }
-
-    private var effectFinding: Finding {
-        if let replayFault { return Finding(.effectChain, .refuted, replayFault) }
-        if let replayUntold { return Finding(.effectChain, .notCheckable, replayUntold) }
-        guard let replay, !replay.agreed.isEmpty else {
-            return Finding(.effectChain, .notCheckable, "the records before the first block's end are not all there")
-        }
-        guard replay.agreed.last == chained.last else {
-            return Finding(
-                .effectChain, .refuted,
-                "replayed, \(Self.blocks(replay.agreed)) agree, and no block ends where \(chained.last.map { "block \($0)" } ?? "the next") does"
-            )
-        }
-        return Finding(
-            .effectChain, .proved,
-            "replayed from \(base): \(Self.blocks(replay.agreed)) agree in effects and counts\(skipped(replay))")
-    }
-
-    private func skipped(_ replay: Replay) -> String {
-        replay.quarantined.isEmpty
-            ? "" : "; quarantined, so skipped: \(replay.quarantined.map { "\($0)" }.joined(separator: ", "))"
-    }
-
-    private static func blocks(_ numbers: [BlockNumber]) -> String {
-        guard let first = numbers.first, let last = numbers.last else { return "no block" }
-        return first == last ? "block \(first)" : "blocks \(first) to \(last)"
-    }
-}
-
-/// The machine run again over the records, each block that it cuts compared with the one in storage.
-private struct Replay {
-    private var machine: NodeMachine
-    private var blocks: BlockSet
-    private let store: BlockStore
-    private(set) var agreed: [BlockNumber] = []
-    /// Records that are hashed and not executed.
-    private(set) var quarantined: [Position] = []
-    private var isOver = false
-
-    enum Step {
-        case goesOn
-        case refuted(String)
-        case ended(String)
-    }
-
-    init(_ machine: NodeMachine, _ store: BlockStore) {
-        self.machine = machine
-        self.store = store
-        blocks = BlockSet()
-    }
-
-    init(_ state: RestoredState, _ store: BlockStore) {
-        machine = state.machine
-        blocks = state.blocks
-        self.store = store
-    }
-
-    mutating func take(
-        _ entry: LogEntry, _ epoch: Epoch, _ history: [BlockStore.StoredManifest]
-    ) throws(VarveError) -> Step {
-        guard !isOver else { return .goesOn }
-        let logged = NodeMachine.LoggedRecord(offset: entry.offset, time: entry.time, bytes: entry.bytes)
-        if let open = Int(exactly: machine.open.number.value), open < history.count,
-            history[open].manifest.cut == .quarantine, history[open].manifest.last == Position(epoch, entry.offset)
-        {
-            quarantined.append(history[open].manifest.last)
-            _ = try machine.step(
-                .quarantine(machine.open.number, history[open].manifest.last), reading: blocks)
-        }
-        let effects = try RecordInHand.during(Position(epoch, entry.offset)) { () throws(VarveError) in
-            if machine.quarantined == nil { PlantedPoison.seam?(entry) }
-            return try machine.step(.records(epoch, [logged]), reading: blocks)
-        }
-        for effect in effects {
-            switch effect {
-            case .cut(let block):
-                // Blocks are numbered from 0 without holes.
-                guard let at = Int(exactly: block.number.value), at < history.count else {
-                    isOver = true
-                    return .goesOn
-                }
-                let stored = history[at]
-                for answer in try machine.step(.published(stored.manifest, stored.digest), reading: blocks) {
-                    if case .stopped(let error) = answer { return .refuted(error.message) }
-                }
-                blocks.append(AdoptedBlock(stored.manifest, stored.digest, in: store))
-                agreed.append(block.number)
-                // Nothing behind the newest block can be compared.
-                isOver = at + 1 == history.count
-            case .damaged(_, let why):
-                return .ended("the record at \(Position(epoch, entry.offset)) is damaged: \(why)")
-            case .stopped(let error): return .ended(error.message)
-            default: break
-            }
-        }
-        return .goesOn
     }
 }

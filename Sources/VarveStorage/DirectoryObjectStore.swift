@@ -13,14 +13,14 @@ package import VarveIO
 
 package final class DirectoryObjectStore: ObjectStore {
     package let path: String
-    private let node: String
+    let node: String
     /// Files are mapped on a local file system and read on one that may vanish under the reader.
     private let isMapped: Bool
     private let nonce: Mutex<UInt64>
     /// The clock that stamps files, when this was opened: nobody else's says anything of them.
     private let opening = Mutex((seconds: 0, at: ContinuousClock.now))
     /// `FileSystem.publishOnce`, or what a test has in its place.
-    private let publishOnce: PublishOnce
+    let publishOnce: PublishOnce
     /// Planted by tests under what is overwritten.
     private let faults: FileFaults?
     /// Of a storage that is mounted: `tmp`, which every writer makes; for a reader the directory itself.
@@ -33,7 +33,7 @@ package final class DirectoryObjectStore: ObjectStore {
     /// What a full disk still has for a heartbeat.
     package static let reserveBytes = 1 << 20
     /// Others' temporary files that are older than this were left by a process that is gone.
-    private static let leftOverSeconds = 24 * 3600
+    static let leftOverSeconds = 24 * 3600
 
     /// Opens the directory, creating it if its parent is there, removes what this node left in `tmp/`, and proves that
     /// the file system can do what the contract needs.
@@ -252,11 +252,11 @@ package final class DirectoryObjectStore: ObjectStore {
 
     // MARK: Files
 
-    private func file(_ name: String) -> String { Directory.join(path, name) }
+    func file(_ name: String) -> String { Directory.join(path, name) }
 
     private func read(_ name: String) throws(IOError) -> Bytes? { try FileSystem.read(file(name)).map { Bytes($0) } }
 
-    private func temporaryPath(suffix: String = "") -> String {
+    func temporaryPath(suffix: String = "") -> String {
         let number = nonce.withLock { nonce in
             nonce &+= 1
             return nonce
@@ -268,125 +268,8 @@ package final class DirectoryObjectStore: ObjectStore {
         guard Directory.isDirectory(mark) else { throw IOError(code: ENOENT, operation: "stat", path: mark) }
     }
 
-    // MARK: Start
-
-    /// Whose temporary file this is: `<node>-<16 hex>`, perhaps with `.probe`; nil for other names.
-    private static func writer(of name: some StringProtocol) -> String? {
-        var rest = Substring(name)
-        if rest.hasSuffix(".probe") { rest = rest.dropLast(6) }
-        let nonce = rest.suffix(16)
-        guard nonce.utf8.count == 16, bytes(fromHex: nonce) != nil, rest.dropLast(16).hasSuffix("-") else { return nil }
-        return String(rest.dropLast(17))
-    }
-
-    /// What a killed process of this node was writing.
-    private func removeLeftOvers() throws(VarveError) {
-        for name in try list("tmp/").map({ $0.dropFirst(4) }) where Self.writer(of: name) == node {
-            _ = try io { () throws(IOError) in try FileSystem.remove(file("tmp/\(name)")) }
-        }
-    }
-
-    /// What other nodes left that did not come back for a day, by the file system's own clock.
-    private func removeOldLeftOvers(_ now: Int) throws(VarveError) {
-        for name in try list("tmp/").map({ $0.dropFirst(4) }) where Self.writer(of: name) != nil {
-            try io { () throws(IOError) in
-                let path = file("tmp/\(name)")
-                guard let written = try FileSystem.modifiedSeconds(of: path), now - written > Self.leftOverSeconds
-                else { return }
-                try FileSystem.remove(path)
-            }
-        }
-    }
-
-    private var reserve: String { file("nodes/\(node).reserve") }
-
-    /// Sets room aside, unless there is none: then the heartbeat has to find its own.
-    private func makeReserve() {
-        do throws(IOError) {
-            guard try FileSystem.size(of: reserve) != Self.reserveBytes,
-                try FileSystem.freeBytes(at: path) > 8 * Self.reserveBytes
-            else { return }
-            // Zeros would take no room on some file systems.
-            let bytes = [UInt8](repeating: 0xa5, count: Self.reserveBytes)
-            let outcome = try Bytes(bytes).withUnsafeBytes { raw throws(IOError) in
-                try FileSystem.publishOnce(raw, as: reserve, temporary: temporaryPath())
-            }
-            // Cut short by a crash or a person: a whole one next time.
-            if outcome == .exists { try FileSystem.remove(reserve) }
-        } catch {
-            // No room, or a directory of somebody else's: everything works without it.
-        }
-    }
-
-    /// Returns the file system's clock, in seconds. Throws `STORAGE_WEAK`.
-    private func probe() throws(VarveError) -> Int {
-        let target = temporaryPath(suffix: ".probe")
-        let name = target.dropFirst(file("tmp/").count)
-        let content = Array(name.utf8)
-        let weakness = try io { () throws(IOError) in
-            try DirectoryProbe(
-                publish: { () throws(IOError) in
-                    let temporary = self.temporaryPath()
-                    return try Bytes(content).withUnsafeBytes { raw throws(IOError) in
-                        try self.publishOnce(raw, target, temporary)
-                    }
-                },
-                isReadBack: { () throws(IOError) in try FileSystem.read(target) == content },
-                isListed: { () throws(IOError) in
-                    try Directory.list(self.file("tmp")).contains { $0.name.utf8.elementsEqual(name.utf8) }
-                }
-            ).weakness()
-        }
-        let now = try io { () throws(IOError) in try FileSystem.modifiedSeconds(of: target) }
-        _ = try io { () throws(IOError) in try FileSystem.remove(target) }
-        if let weakness {
-            throw VarveError(
-                .storageWeak, "the file system of \(path) cannot hold a shared store: \(weakness); nothing was written",
-                next: "use a file system with hard links and close-to-open consistency (ext4, xfs, NFS 4)")
-        }
-        return now ?? 0
-    }
-
-    private func io<R>(_ body: () throws(IOError) -> R) throws(VarveError) -> R {
+    func io<R>(_ body: () throws(IOError) -> R) throws(VarveError) -> R {
         do throws(IOError) { return try body() } catch { throw Self.storageError(error, path) }
-    }
-
-    static func storageError(_ error: IOError, _ path: String) -> VarveError {
-        switch error.kind {
-        case .full:
-            VarveError(
-                .storageFull, "storage \(path) has no room: \(error); what is published stays as it is",
-                next: "make room; nodes go on by themselves")
-        case .denied where error.code == ENOTDIR:
-            VarveError(
-                .storageDenied, "storage \(path) is no directory: it is a file, or below one (\(error))",
-                next: "name a directory in storage.path")
-        case .denied where error.code == EISDIR:
-            VarveError(
-                .storageDenied, "a directory stands where storage \(path) has a file: \(error)",
-                next: "move it away; if a file was there, restore it from a backup or another copy of the storage")
-        case .denied where error.code == EROFS:
-            VarveError(
-                .storageDenied, "storage \(path) is read-only: \(error)",
-                next: "mount it for writing; every node publishes blocks")
-        case .denied:
-            VarveError(
-                .storageDenied, "storage \(path) refuses this process: \(error)",
-                next: "give user \(geteuid()) the right to read, create and link files there "
-                    + "(chown -R \(geteuid()):\(getegid()); of a container, the directory that is mounted there)")
-        case .sync:
-            VarveError(
-                .ioFatal, "storage \(path): \(error); the file was not published",
-                next: "check the disk before the node is started again")
-        case .missing:
-            VarveError(
-                .storageUnreachable, "storage \(path) cannot be reached: \(error)",
-                next: "mount it, or create the directory that is to hold it; nodes try again by themselves")
-        case .unreachable, .exists, .other:
-            VarveError(
-                .storageUnreachable, "storage \(path) cannot be reached: \(error)",
-                next: "mount it; nodes try again by themselves")
-        }
     }
 }
 
