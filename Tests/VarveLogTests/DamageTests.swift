@@ -4,7 +4,7 @@ import VarveLog
 import VarveModel
 import VarveTestSupport
 
-@Suite struct DamageTests {
+@Suite(.timeLimit(.minutes(2))) struct DamageTests {
     @Test func `cut anywhere in the last batch, the log opens with everything before it and goes on`() async throws {
         let files = try LogFiles(inMemory: true)
         defer { files.remove() }

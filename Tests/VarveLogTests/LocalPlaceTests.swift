@@ -5,8 +5,9 @@ import VarveLog
 import VarveModel
 import VarveTestSupport
 
-/// A local log's directory taken from under the process that writes it: nothing more is acknowledged.
-@Suite struct LocalPlaceTests {
+/// A local log's directory taken from under the process that writes it: nothing more is acknowledged. Who is told nothing
+/// waits for ever, so the time limit is a check, too.
+@Suite(.timeLimit(.minutes(2))) struct LocalPlaceTests {
     enum Change: CaseIterable {
         case removed
         case movedAway
