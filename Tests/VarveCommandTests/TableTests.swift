@@ -54,7 +54,7 @@ import VarveTerminal
             // What stands for a value of the reader's.
             let values: KeyValuePairs = [
                 "--splice|--salvage|--drop": "--drop", "\"$VARVE_CONFIG\"": "node.yaml", "POSITION": "0-0",
-                "DIGEST": "0123456789abcdef", "--url …": "--url http://127.0.0.1:1", "…": "x",
+                "DIGEST": "0123456789abcdef", "--url …": "--url http://127.0.0.1:1", "--epoch N": "--epoch 0", "…": "x",
             ]
             let typed = values.reduce(line) { $0.replacing($1.key, with: $1.value) }
                 .replacing(/"[^"]*"/, with: "x").replacing(/\ {4}.*$/, with: "")
