@@ -25,7 +25,9 @@ struct IndexBenchmark {
 
     /// - Parameter part: one alone; nil is all of them.
     func run(_ part: String?) async throws {
-        let parts = ["apply", "apply-batches", "encode", "memory", "restart-blocks", "restart-tail"]
+        let parts = [
+            "apply", "apply-batches", "encode", "memory", "memory-full-window", "restart-blocks", "restart-tail",
+        ]
         if let part, !parts.contains(part) { throw Fault("unknown part \"\(part)\"\n\(Main.usage)") }
         var figures: [Figure] = []
         for name in parts where part == nil || part == name {
@@ -37,6 +39,7 @@ struct IndexBenchmark {
                 figures.append(try apply("apply, batches of 1,000 documents", 1_000, Self.batched, 700_000))
             case "encode": figures += try encoding()
             case "memory": figures += try await memory()
+            case "memory-full-window": figures += try await memory(remembering: 100)
             case "restart-blocks": figures += try await restartWithBlocks()
             default: figures += try await restartWithTail()
             }
@@ -233,20 +236,29 @@ struct IndexBenchmark {
     // MARK: Memory
 
     /// The same documents again and again, in batches: from the second block to the end memory stays.
-    private func memory() async throws -> [Figure] {
+    /// - Parameter ids: how many are remembered. With the default the window fills all the time, since hours of ids fit
+    ///   into it; with few it is full from the first block on, and what is left is everything else.
+    private func memory(remembering ids: UInt64? = nil) async throws -> [Figure] {
+        let kind = ids.map { ", \($0) ids remembered" } ?? ""
         var growth = Figure(
-            name: "resident memory, from the second block to the end of \(seconds) s of load", unit: "times",
+            name: "resident memory, from the second block to the end of \(seconds) s of load\(kind)", unit: "times",
             yardstick: "at most", target: 1)
-        var resident = Figure(name: "resident memory at the end of it", unit: "MB", yardstick: "", target: nil)
-        var heap = Figure(name: "live allocations, from then to then", unit: "times", yardstick: "", target: nil)
+        var resident = Figure(
+            name: "resident memory at the end of it\(kind)", unit: "MB", yardstick: "", target: nil)
+        var heap = Figure(
+            name: "live allocations, from then to then\(kind)", unit: "times", yardstick: "", target: nil)
         var stall = Figure(
-            name: "longest application of 1,000 records or 512 KiB meanwhile", unit: "ms", yardstick: "at most",
-            target: 1
-        )
+            name: "longest application of 1,000 records or 512 KiB meanwhile\(kind)", unit: "ms",
+            yardstick: "at most", target: 1)
         let lines = DataSet.synthetic(100_000)
         let table = try TableName("users")
         try await Scratch.with { directory in
             let node = try await Node.start(configuration(directory, IndexerConfiguration()))
+            if let ids {
+                var settings = try node.settings().inForce
+                settings.idsRemembered = ids
+                _ = try await node.apply(settings, timeout: .seconds(30))
+            }
             let watch = MemoryWatch()
             let end = ContinuousClock.now + .seconds(seconds)
             try await withThrowingTaskGroup(of: Void.self) { group in

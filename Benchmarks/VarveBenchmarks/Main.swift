@@ -23,7 +23,8 @@ enum Main {
         usage: varve-bench load [--samples N]
                varve-bench one singles|documents|batches|restart|program|sqlite [--times N]
                varve-bench log [embedded|kafka|tail|local|decode|memory] [--samples N] [--seconds N]
-               varve-bench index [apply|apply-batches|encode|restart-blocks|restart-tail|memory] [--samples N] [--seconds N]
+               varve-bench index [apply|apply-batches|encode|memory|memory-full-window|restart-blocks|restart-tail] [--samples N]
+                               [--seconds N]
                varve-bench migrate [moves|bump] [--migrations N] [--rate N] [--records N] [--image FILE]
         """
 
