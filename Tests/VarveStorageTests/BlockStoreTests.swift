@@ -265,6 +265,17 @@ struct BlockStoreTests {
         #expect(code { try store.publishFile(damaged) } == .blockCorrupt)
     }
 
+    @Test("a block file that a disk gives back otherwise than it was written is not published")
+    func readBack() throws {
+        let encoded = try BlockFileWriter.encode(table: table, block: .first, rows: try randomRows(300, seed: 9))
+        for place in [0, encoded.bytes.count / 2, encoded.bytes.count - 1] {
+            let objects = MemoryObjectStore()
+            let store = BlockStore(FlippingStore(objects: objects, place: place))
+            #expect(code { try store.publishFile(encoded) } == .blockCorrupt)
+            #expect(try objects.get(BlockSidecar.name(of: encoded.file)) == nil)
+        }
+    }
+
     @Test("who only looks makes nothing, not even where writers leave their files")
     func readerChangesNothing() throws {
         let place = try TemporaryDirectory()
@@ -303,6 +314,27 @@ private struct LaggingStore: ObjectStore {
     func list(_ prefix: String) throws(VarveError) -> [String] { try objects.list(prefix).dropLast(hidden) }
     func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
         try objects.putIfAbsent(name, bytes)
+    }
+    func persist(_ name: String) throws(VarveError) { try objects.persist(name) }
+    func get(_ name: String) throws(VarveError) -> Bytes? { try objects.get(name) }
+    func size(of name: String) throws(VarveError) -> UInt64? { try objects.size(of: name) }
+    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try objects.open(name) }
+    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { try objects.overwrite(name, bytes) }
+    func remove(_ name: String) throws(VarveError) { try objects.remove(name) }
+    func progress(of node: String) throws(VarveError) -> UInt64 { try objects.progress(of: node) }
+}
+
+/// A disk that keeps one bit of what it is given the other way round.
+private struct FlippingStore: ObjectStore {
+    let objects: MemoryObjectStore
+    let place: Int
+
+    var isShared: Bool { true }
+    func list(_ prefix: String) throws(VarveError) -> [String] { try objects.list(prefix) }
+    func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
+        var array = bytes.array
+        array[place] ^= 1
+        return try objects.putIfAbsent(name, Bytes(array))
     }
     func persist(_ name: String) throws(VarveError) { try objects.persist(name) }
     func get(_ name: String) throws(VarveError) -> Bytes? { try objects.get(name) }
