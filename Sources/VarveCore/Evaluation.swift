@@ -8,6 +8,12 @@ package import VarveModel
 package struct Evaluation {
     package var requestDigest: Bytes16
     package var result: Result<[Write], Decision.Failure>
+    /// Bytes by which the documents that patches make are longer than the patches: a block's threshold counts them, since
+    /// a node holds those documents, not the patches.
+    package var grownBytes = 0
+
+    /// Of the documents that the patches of one transaction make: a record of a kilobyte could ask for gigabytes.
+    package static let patchedBytesMax = 64 << 20
 
     package struct Write {
         package var table: TableName
@@ -39,7 +45,7 @@ extension NodeMachine {
                 return Evaluation(requestDigest: digest, result: .failure(failure))
             }
         }
-        return Evaluation(requestDigest: digest, result: .success(run.writes))
+        return Evaluation(requestDigest: digest, result: .success(run.writes), grownBytes: run.grownBytes)
     }
 
     /// One transaction being evaluated. The machine is passed along: a copy of it would cost more than a small
@@ -47,6 +53,8 @@ extension NodeMachine {
     private struct Run {
         let position: Position
         var writes: [Evaluation.Write] = []
+        private(set) var grownBytes = 0
+        private var patchedBytes = 0
         /// The newest write of each key so far: made when the first operation reads, kept up from then on.
         private var newest: [TableKey: Int]?
 
@@ -82,6 +90,9 @@ extension NodeMachine {
                     do throws(CBORFault) {
                         try Document.validate(row.document, as: .patch)
                         let merged = try (base.map(Document.init) ?? .empty).patched(with: Document(row.document)).bytes
+                        patchedBytes += merged.count
+                        guard patchedBytes <= Evaluation.patchedBytesMax else { return tooLarge(index) }
+                        grownBytes += max(0, merged.count - row.document.count)
                         add(table, row.key, .write, merged, try newFields(merged, catalog))
                     } catch { return malformed(error) }
                 }
@@ -98,6 +109,14 @@ extension NodeMachine {
                 } catch { return malformed(error) }
             }
             return nil
+        }
+
+        private func tooLarge(_ index: Int) -> Decision.Failure {
+            Decision.Failure(
+                code: .oversize, operation: index,
+                detail:
+                    "the documents that its patches make are more than \(Evaluation.patchedBytesMax) bytes together; "
+                    + "patch them in several transactions")
         }
 
         private mutating func add(

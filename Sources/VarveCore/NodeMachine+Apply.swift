@@ -143,6 +143,7 @@ extension NodeMachine {
                 let time = nextSystemTime()
                 effectChain.begin(position: position, outcome: .committed)
                 for write in writes { perform(write, position, time) }
+                open.counts.bytes += UInt64(evaluated.grownBytes)
                 effectChain.end()
                 note(header.id, position, time, .committed, evaluated.requestDigest, nil, &effects)
             case .failure(let failure):

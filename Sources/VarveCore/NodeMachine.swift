@@ -174,6 +174,8 @@ package struct NodeMachine: Sendable {
         case stopped(VarveError)
     }
 
+    /// Throws what kept it from reading a block that the first record needs: nothing was changed. When a later one cannot be
+    /// applied, those before it are: `applied` says up to where, and the rest, given again, throws.
     /// - Parameter blocks: reads the adopted blocks, which are immutable: part of the arguments, not of the world.
     package mutating func step(_ input: Input, reading blocks: some BlockLookup) throws(VarveError) -> [Effect] {
         switch input {
@@ -182,8 +184,14 @@ package struct NodeMachine: Sendable {
             guard epoch == self.epoch, ending == nil else { return [] }
             var effects: [Effect] = []
             effects.reserveCapacity(records.count)
-            for record in records {
-                guard try apply(record, epoch, blocks, &effects) else { break }
+            for (i, record) in records.enumerated() {
+                do throws(VarveError) {
+                    guard try apply(record, epoch, blocks, &effects) else { break }
+                } catch {
+                    // What the records before it did has to be told.
+                    guard i > 0 else { throw error }
+                    break
+                }
             }
             return effects
         case .published(let manifest, let digest): return adopt(manifest, digest)

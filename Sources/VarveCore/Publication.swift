@@ -339,8 +339,9 @@ package struct Publication: Sendable {
         case .storageFull:
             // A claim is no reason to wait: the block itself may find room, or be there already.
             if case .claiming = phase { return goOnWithout(now) }
-        case .storageUnreachable, .storageDenied:
-            // What was there may not be there when storage comes back.
+        case .storageUnreachable, .storageDenied, .blockCorrupt:
+            // What was there may not be there when storage comes back, or when somebody has moved away what stands in a
+            // file's place.
             files = [:]
         case .poison:
             // This node cannot encode the block: others may, and then there is nothing to compare.

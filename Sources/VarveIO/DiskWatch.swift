@@ -53,6 +53,12 @@ package protocol DiskWatcher: Sendable {
     func before(_ change: DiskChange)
     /// It was made; a change that failed is not told.
     func after(_ change: DiskChange)
+    /// How the change fails instead of being made; nil makes it.
+    func refusal(of change: DiskChange) -> IOError?
+}
+
+extension DiskWatcher {
+    package func refusal(of change: DiskChange) -> IOError? { nil }
 }
 
 package enum DiskWatch {
@@ -87,6 +93,7 @@ package enum DiskWatch {
             watchers.filter { path.hasPrefix($0.directory) }.map(\.watcher)
         }
         for watcher in present { watcher.before(change) }
+        for watcher in present { if let refusal = watcher.refusal(of: change) { throw refusal } }
         let result = try body()
         for watcher in present { watcher.after(change) }
         return result

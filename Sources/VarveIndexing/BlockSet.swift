@@ -11,7 +11,8 @@ package final class AdoptedBlock: Sendable {
     package let digest: Digest
     private let store: BlockStore
     private let files = Mutex<[TableName: [BlockFile]]>([:])
-    private let isChecked = Atomic<Bool>(false)
+    /// CRC32C of the files whose SHA-256 this process has taken, by name.
+    private let checksums = Mutex<[String: UInt32]>([:])
     /// nil inside: looked for, and not there.
     private let sidecars = Mutex<[String: BlockSidecar?]>([:])
 
@@ -21,23 +22,29 @@ package final class AdoptedBlock: Sendable {
         self.store = store
     }
 
-    /// The files of a table; their digests are checked when they are first asked for. Throws `BLOCK_CORRUPT`.
+    /// The files of a table; their bytes are checked when they are first asked for, whatever was checked before: a disk
+    /// may have lost them since. Throws `BLOCK_CORRUPT`.
     package func files(of table: TableName) throws(VarveError) -> [BlockFile] {
         if let opened = files.withLock({ $0[table] }) { return opened }
         guard let entry = manifest.tables.first(where: { $0.name == table }) else { return [] }
         var opened: [BlockFile] = []
-        let isChecked = isChecked.load(ordering: .acquiring)
-        for file in entry.files { opened.append(try store.openFile(file, isChecked: isChecked)) }
+        for file in entry.files {
+            let checksum = checksums.withLock { $0[file.name] }
+            opened.append(try store.openFile(file, by: checksum.map(BlockProof.checksum) ?? .digest))
+        }
         files.withLock { $0[table] = opened }
         return opened
     }
 
     /// Reads all files and checks their digests, before anything relies on them: nobody waits for that later, and none of
     /// them stays open, which would hold its pages in memory.
-    /// - Parameter known: names of files that this process has just written and read back.
-    package func check(but known: Set<String> = []) throws(VarveError) {
-        for file in manifest.tables.flatMap(\.files) where !known.contains(file.name) { _ = try store.openFile(file) }
-        isChecked.store(true, ordering: .releasing)
+    /// - Parameter known: CRC32C of files that this process has just written and read back, by name.
+    package func check(but known: [String: UInt32] = [:]) throws(VarveError) {
+        for file in manifest.tables.flatMap(\.files) {
+            var checksum = known[file.name]
+            if checksum == nil { checksum = try store.openFile(file).checksum }
+            checksums.withLock { $0[file.name] = checksum }
+        }
     }
 
     /// The files of a table that may have rows of `key`. Those that certainly have none are not even opened: a sidecar is

@@ -40,7 +40,7 @@ extension Indexer {
 
     /// Steps a publication until the block is adopted or the node goes no further.
     private func publish(_ block: FrozenBlock, after previous: Digest) async {
-        readBack.withLock { $0 = [] }
+        readBack.withLock { $0 = [:] }
         var publication = Publication(block, previous: previous, as: presence.claim)
         var effects = publication.step(.begin(others: presence.candidates), now: now)
         while !effects.isEmpty {
@@ -100,12 +100,12 @@ extension Indexer {
         case .watch(let attempt): return try standing(block, attempt)
         case .write(let table):
             guard let encoded = try encode(table, of: block) else { return .file(nil) }
-            if try store.objects.size(of: encoded.file.name) == encoded.file.size {
-                // A node that was faster has written the same bytes: the name says so.
-                try store.objects.persist(encoded.file.name)
-            } else {
-                try store.publishFile(encoded)
-                readBack.withLock { _ = $0.insert(encoded.file.name) }
+            let isThere = try store.holds(encoded)
+            if !isThere { try store.publishFile(encoded) }
+            // Read back either way, and the same.
+            let checksum = encoded.bytes.withUnsafeBytes { crc32c($0) }
+            readBack.withLock { $0[encoded.file.name] = checksum }
+            if !isThere {
                 counters.bytesWritten.add(encoded.file.size, ordering: .relaxed)
                 logger.debug(
                     "block file written", metadata: ["block": "\(block.number)", "bytes": "\(encoded.file.size)"])

@@ -204,13 +204,15 @@ extension Indexer {
         .overloaded, "too much of this node's is waiting for the log. Nothing was written", next: "retry later")
 
     func checkAccepting() throws(VarveError) {
-        let (isReady, stopped, trouble, frozen) = published.withLock {
-            ($0.isReady, $0.stopped, $0.trouble, $0.frozenBytes)
+        let (isReady, stopped, reading, trouble, frozen) = published.withLock {
+            ($0.isReady, $0.stopped, $0.readTrouble, $0.trouble, $0.frozenBytes)
         }
         if let stopped { throw stopped }
         guard isReady else {
             throw VarveError(.notReady, "this node is still reading the log. Nothing was written", next: "retry later")
         }
+        // Nothing that is appended now would be answered.
+        if let reading { throw reading }
         guard frozen <= options.frozenBytesMax else { throw trouble ?? Self.overloaded }
     }
 

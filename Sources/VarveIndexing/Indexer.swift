@@ -73,6 +73,8 @@ package final class Indexer: Sendable {
         var stopped: VarveError?
         /// The newest trouble of the flusher, nil while all is well.
         var trouble: VarveError?
+        /// Why the next record cannot be applied: storage does not give a block that it needs. nil while it does.
+        var readTrouble: VarveError?
         /// Why the log does not say where its end is: its broker is away. nil while it does.
         var logTrouble: VarveError?
         var foreignSeen = false
@@ -117,8 +119,8 @@ package final class Indexer: Sendable {
     let presenceQueue = DispatchQueue(label: "varve.presence")
     private let fatal = Mutex<VarveError?>(nil)
     let again = Mutex(false)
-    /// Files of the block that is being published that were written here and read back: their digests are known.
-    let readBack = Mutex<Set<String>>([])
+    /// CRC32C of the files of the block that is being published that were written here and read back, by name.
+    let readBack = Mutex<[String: UInt32]>([:])
     /// What earlier processes' ends say of the records ahead.
     let caution = Mutex(Caution())
 
@@ -327,22 +329,36 @@ package final class Indexer: Sendable {
     ) async throws(VarveError) -> Offset? {
         var rest = entries
         var attempts = 0
+        var isScanned = false
         while !rest.isEmpty {
             let records = rest.map {
                 NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes)
             }
             // Before anything of it is applied.
-            if attempts == 0, let reason = watch.scan(records, epoch: epoch, tag: present.withLock({ $0.tag })),
+            if !isScanned, let reason = watch.scan(records, epoch: epoch, tag: present.withLock({ $0.tag })),
                 let error = await identityError(reason)
             {
                 throw error
             }
-            let effects = try leavingTrail(rest, epoch) { () throws(VarveError) in
-                try stepAndPublish(.records(epoch, records))
+            isScanned = true
+            let effects: [NodeMachine.Effect]
+            do throws(VarveError) {
+                effects = try leavingTrail(rest, epoch) { () throws(VarveError) in
+                    try stepAndPublish(.records(epoch, records))
+                }
+            } catch {
+                guard try await waitForStorage(error) else { return nil }
+                continue
             }
+            published.withLock { $0.readTrouble = nil }
             // Before anything of it is acknowledged.
             try await judge(state.withLock { watch.compare(with: $0.machine.trail) })
-            guard let damaged = handle(effects) else { break }
+            guard let damaged = handle(effects) else {
+                let left = unapplied(rest, epoch)
+                if left.count == rest.count { break }
+                rest = left
+                continue
+            }
             // Fetched again three times: the fault may have been on the way.
             attempts += 1
             rest = rest.drop { $0.offset < damaged.offset }
@@ -357,6 +373,33 @@ package final class Indexer: Sendable {
             rest = [again] + rest.dropFirst()
         }
         return entries.last?.offset.next
+    }
+
+    /// What of `entries` the machine has not applied, unless it goes no further in this epoch.
+    private func unapplied(_ entries: ArraySlice<LogEntry>, _ epoch: Epoch) -> ArraySlice<LogEntry> {
+        let (applied, ending) = state.withLock { ($0.machine.applied, $0.machine.ending) }
+        guard ending == nil, stopped == nil, let applied else { return [] }
+        return entries.drop { Position(epoch, $0.offset) <= applied }
+    }
+
+    /// Storage does not give a block that the next record needs: every node needs it, so nobody stops for it. Says so and
+    /// waits a while; false when this node ends meanwhile. Other errors are thrown.
+    private func waitForStorage(_ error: VarveError) async throws(VarveError) -> Bool {
+        switch error.code {
+        case .storageUnreachable, .storageDenied, .storageFull, .blockCorrupt: break
+        default: throw error
+        }
+        let isNew = published.withLock { published in
+            defer { published.readTrouble = error }
+            return published.readTrouble?.code != error.code
+        }
+        if isNew {
+            logger.error(
+                "the record behind \(snapshot.position) needs a block that cannot be read: \(error)",
+                metadata: ["code": error.code.rawValue])
+        }
+        try? await Task.sleep(for: .seconds(1))
+        return !Task.isCancelled && stopped == nil
     }
 
     /// Steps the machine and makes the new snapshot visible.

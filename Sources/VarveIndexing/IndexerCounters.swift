@@ -119,7 +119,8 @@ extension Indexer {
                 frozen.bytes += block.draft.counts.bytes
             }
             return Standing(
-                isReady: seen.isReady, stopped: seen.stopped, trouble: seen.trouble ?? seen.logTrouble,
+                isReady: seen.isReady, stopped: seen.stopped,
+                trouble: seen.readTrouble ?? seen.trouble ?? seen.logTrouble,
                 applied: machine.applied, record: machine.appliedRecord,
                 token: machine.token, inputChain: machine.inputChain.value, effectChain: machine.effectChain.value,
                 systemTime: machine.systemTime, effectiveTime: machine.effectiveTime, logEnd: seen.logEnd,

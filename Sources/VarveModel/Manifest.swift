@@ -52,7 +52,7 @@ public struct Manifest: Sendable, Equatable {
         public var transactions: UInt64 = 0
         /// Document versions.
         public var rows: UInt64 = 0
-        /// Uncompressed payload.
+        /// Of payloads, and what the documents that patches made have beyond them.
         public var bytes: UInt64 = 0
         public init(records: UInt64 = 0, transactions: UInt64 = 0, rows: UInt64 = 0, bytes: UInt64 = 0) {
             self.records = records

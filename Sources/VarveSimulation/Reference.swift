@@ -220,6 +220,7 @@ struct Reference {
         var tried: [Documents.Place: [Documents.Event]] = [:]
         var effects: [(place: (table: String, key: Key), kind: EffectKind, document: Bytes?)] = []
         var rows = 0
+        var grown = 0
         var names: [(table: String, fields: [String], erased: Key?)] = []
         func events(_ place: Documents.Place) -> [Documents.Event] { tried[place] ?? documents.events[place] ?? [] }
         for (i, operation) in transaction.operations.enumerated() {
@@ -254,6 +255,7 @@ struct Reference {
                     }
                     var fields = Documents.newest(events(.init(table: table, key: row.key)))?.fields ?? [:]
                     for (name, value) in patch { fields[name] = value }
+                    grown += max(0, SimpleDocument.encode(fields).count - row.document.count)
                     add(row.key, .write, fields)
                 }
             case .delete(_, let keys): for key in keys { add(key, .delete, nil) }
@@ -276,6 +278,7 @@ struct Reference {
         }
         documents.events.merge(tried) { $1 }
         counts.rows += UInt64(rows)
+        counts.bytes += UInt64(grown)
         for (table, fields, erased) in names {
             for name in fields where !fieldsSeen[table, default: []].contains(name) {
                 fieldsSeen[table, default: []].append(name)

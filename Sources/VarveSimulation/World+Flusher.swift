@@ -103,9 +103,7 @@ extension World {
         case .watch(let attempt): return try standing(node, block, attempt)
         case .write(let table):
             guard let encoded = try encode(block, table) else { return .file(nil) }
-            if try node.store.size(of: encoded.file.name) == encoded.file.size {
-                try node.store.persist(encoded.file.name)
-            } else {
+            if try !store.holds(encoded) {
                 try store.publishFile(encoded)
                 fileBytesPut += Int(encoded.file.size)
             }
@@ -152,7 +150,7 @@ extension World {
         do throws(VarveError) {
             // Read and checked before the copy in memory goes, and the log may.
             if block.agrees(with: manifest, previous: manifest.previous) {
-                for table in manifest.tables { _ = try adopted.files(of: table.name) }
+                try adopted.check()
             }
         } catch {
             // Tried again at the next tick.

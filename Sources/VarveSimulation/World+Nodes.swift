@@ -78,6 +78,12 @@ extension World {
             }
         } else if node.isRunning {
             node.damagedReads = 0
+            if let last = records.last, node.machine.ending == nil,
+                node.machine.applied ?? .zero < Position(epoch, last.offset)
+            {
+                // The next record needs a block that cannot be read: it throws when it is the first.
+                return schedule(fetch: node)
+            }
             node.next = max(node.next, offset)
         }
         guard node.isRunning else { return }
@@ -88,12 +94,11 @@ extension World {
     /// A throw leaves the machine before the record that needed the block.
     private func readFailed(_ node: SimulatedNode, _ error: VarveError, _ before: Position?) {
         if let applied = node.machine.applied, applied != before { node.next = applied.offset.value + 1 }
-        switch error.code {
-        case .storageUnreachable:
-            // As production has it: the node stops, and is started again.
-            stop(node, error)
-        default: stop(node, error)
+        guard error.code == .storageUnreachable else {
+            // Of a damaged block production waits for the file to be restored, which nobody does here.
+            return stop(node, error)
         }
+        schedule(fetch: node, after: 1_000_000)
     }
 
     /// Carries effects out in order; returns whether a record was damaged.

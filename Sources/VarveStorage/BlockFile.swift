@@ -48,14 +48,13 @@ package final class BlockFile: Sendable {
     let documentOrder: [Int]
 
     /// Opens what `file` describes. Throws `BLOCK_CORRUPT`.
-    /// - Parameter isChecked: this process has taken the digest of these bytes before, so it is not taken again.
     package init(
-        _ contents: any ObjectContents, _ file: Manifest.File, isChecked: Bool = false
+        _ contents: any ObjectContents, _ file: Manifest.File, by proof: BlockProof = .digest
     ) throws(VarveError) {
         let raw = contents.withUnsafeBytes { $0 }
         let layout: BlockLayout
         do throws(BlockFault) {
-            layout = try BlockLayout(raw, file, isChecked: isChecked)
+            layout = try BlockLayout(raw, file, by: proof)
         } catch {
             throw VarveError(
                 .blockCorrupt,
@@ -82,6 +81,9 @@ package final class BlockFile: Sendable {
         let first = batches.first?.rows ?? 0
         uniformRows = batches.dropLast().allSatisfy({ $0.rows == first }) ? first : 0
     }
+
+    /// CRC32C of all its bytes.
+    package var checksum: UInt32 { crc32c(raw) }
 
     /// Place of the column that holds the field `name` (UTF-8), or nil: then look into `rest` if there is one.
     package func column(named name: Bytes) -> Int? {

@@ -233,25 +233,41 @@ package struct BlockStore: Sendable {
 
     // MARK: Block files
 
-    /// Publishes a file. One with these bytes may be there already; other bytes under its name are `BLOCK_CORRUPT`.
+    /// Puts a block file and its sidecar. Throws `BLOCK_CORRUPT` when other bytes stand under its name.
     package func publishFile(_ encoded: EncodedBlockFile) throws(VarveError) {
         if case .different = try objects.putIfAbsent(encoded.file.name, encoded.bytes) {
-            throw VarveError(
-                .blockCorrupt,
-                "block file \(encoded.file.name) stands in storage with other bytes than its name says; nothing was "
-                    + "overwritten, the block is not published",
-                next: "move that file away")
+            throw otherBytes(encoded.file)
         }
-        // What a disk gives back is what counts. Compared byte by byte, which takes a tenth of a digest's time.
-        let written = try openFile(encoded.file, isChecked: true)
+        // What a disk gives back is what counts.
+        let written = try openFile(encoded.file, by: .compared)
         guard encoded.bytes.withUnsafeBytes({ compareRaw($0, written.raw) }) == 0 else {
-            throw VarveError(
-                .blockCorrupt,
-                "block file \(encoded.file.name) was read back from storage with other bytes than were written; the "
-                    + "block is not published",
-                next: "look at the disk and its file system, then move that file away")
+            throw otherBytes(encoded.file)
         }
         try restoreSidecar(of: written)
+    }
+
+    /// Whether these bytes stand under their name already, as another node has put them there; durably so when this
+    /// returns. Throws `BLOCK_CORRUPT` when others do.
+    package func holds(_ encoded: EncodedBlockFile) throws(VarveError) -> Bool {
+        // One of another length is told from it by who tries to put it.
+        guard try objects.size(of: encoded.file.name) == encoded.file.size,
+            let contents = try objects.open(encoded.file.name)
+        else { return false }
+        let isSame = contents.withUnsafeBytes { standing in
+            encoded.bytes.withUnsafeBytes { compareRaw($0, standing) == 0 }
+        }
+        guard isSame else { throw otherBytes(encoded.file) }
+        contents.letPagesGo()
+        try objects.persist(encoded.file.name)
+        return true
+    }
+
+    private func otherBytes(_ file: Manifest.File) -> VarveError {
+        VarveError(
+            .blockCorrupt,
+            "block file \(file.name) stands in storage with other bytes than its name says; nothing was overwritten, the "
+                + "block is not published",
+            next: "move that file away; nodes try again by themselves")
     }
 
     /// Puts the sidecar beside a file that was opened, so checked; returns whether it was missing or wrong. A full disk is
@@ -276,14 +292,13 @@ package struct BlockStore: Sendable {
     }
 
     /// Opens a file that a manifest names, checking its size and SHA-256. Throws `BLOCK_CORRUPT`.
-    /// - Parameter isChecked: this process has opened it before: the SHA-256 is not taken again.
-    package func openFile(_ file: Manifest.File, isChecked: Bool = false) throws(VarveError) -> BlockFile {
+    package func openFile(_ file: Manifest.File, by proof: BlockProof = .digest) throws(VarveError) -> BlockFile {
         guard isObjectName(file.name), let contents = try objects.open(file.name) else {
             throw VarveError(
                 .blockCorrupt, "block file \(file.name) is missing; other blocks are not affected",
                 next: "restore this file from a backup or another copy of the storage")
         }
-        return try BlockFile(contents, file, isChecked: isChecked)
+        return try BlockFile(contents, file, by: proof)
     }
 
     // MARK: Errors

@@ -17,6 +17,8 @@ package final class DirectoryObjectStore: ObjectStore {
     /// Files are mapped on a local file system and read on one that may vanish under the reader.
     private let isMapped: Bool
     private let nonce: Mutex<UInt64>
+    /// Directories whose sync has failed, with the first error: what was lost then is lost, whatever a later one says.
+    private let failedSyncs = Mutex<[String: IOError]>([:])
     /// The clock that stamps files, when this was opened: nobody else's says anything of them.
     private let opening = Mutex((seconds: 0, at: ContinuousClock.now))
     /// `FileSystem.publishOnce`, or what a test has in its place.
@@ -114,6 +116,7 @@ package final class DirectoryObjectStore: ObjectStore {
         return try io { () throws(IOError) in
             if let standing = try read(name) { return try compare(name, standing, bytes) }
             try requireMounted()
+            try requireSyncs(Directory.parent(of: file(name)))
             let temporary = temporaryPath()
             let outcome = try bytes.withUnsafeBytes { raw throws(IOError) in
                 try publishOnce(raw, file(name), temporary)
@@ -128,7 +131,7 @@ package final class DirectoryObjectStore: ObjectStore {
 
     /// What stands there was synced before it got its name, but its name may not be durable yet.
     private func compare(_ name: String, _ standing: Bytes, _ wanted: Bytes) throws(IOError) -> PutOutcome {
-        try Directory.sync(Directory.parent(of: file(name)))
+        try sync(Directory.parent(of: file(name)))
         return standing == wanted ? .identical : .different(standing)
     }
 
@@ -136,9 +139,9 @@ package final class DirectoryObjectStore: ObjectStore {
         try requireObjectName(name)
         try io { () throws(IOError) in
             let parent = Directory.parent(of: file(name))
-            try Directory.sync(parent)
+            try sync(parent)
             // The directory itself may be as new as the name.
-            try Directory.sync(Directory.parent(of: parent))
+            try sync(Directory.parent(of: parent))
         }
     }
 
@@ -269,7 +272,22 @@ package final class DirectoryObjectStore: ObjectStore {
     }
 
     func io<R>(_ body: () throws(IOError) -> R) throws(VarveError) -> R {
-        do throws(IOError) { return try body() } catch { throw Self.storageError(error, path) }
+        do throws(IOError) { return try body() } catch {
+            // Of a file that nobody will write to again, or of a directory.
+            if error.kind == .sync {
+                failedSyncs.withLock { failed in failed[error.path] = failed[error.path] ?? error }
+            }
+            throw Self.storageError(error, path)
+        }
+    }
+
+    private func sync(_ directory: String) throws(IOError) {
+        try requireSyncs(directory)
+        try Directory.sync(directory)
+    }
+
+    private func requireSyncs(_ directory: String) throws(IOError) {
+        if let error = failedSyncs.withLock({ $0[directory] }) { throw error }
     }
 }
 

@@ -43,6 +43,61 @@ import VarveModel
         #expect(try script.document(users, "new") == .object([.init("a", 1)]))
     }
 
+    @Test func whatPatchesMakeCountsTowardsTheBlocksBytes() throws {
+        var script = try Script(Settings(bytesPerBlock: 20_000))
+        let text = Value.text(String(repeating: "x", count: 4_000))
+        try script.submit([put(users, "ada", [.init("text", text)])])
+        let before = script.machine.open.counts.bytes
+        #expect(before < 4_500)
+        try script.submit([patch(users, "ada", [.init("n", 1)])])
+        #expect(script.machine.open.counts.bytes > before + 4_000)
+        for n in 2..<5 { try script.submit([patch(users, "ada", [.init("n", .integer(Int64(n)))])]) }
+        #expect(script.machine.frozen.map(\.draft.cut) == [.bytes])
+        // A patch that makes its document shorter than itself takes nothing off.
+        try script.submit([patch(users, "eve", [.init("text", .absent)])])
+        #expect(script.machine.open.counts.bytes > 0)
+    }
+
+    @Test func aTransactionWhosePatchesMakeTooMuchIsAborted() throws {
+        var script = try Script()
+        let text = Value.text(String(repeating: "x", count: 1 << 20))
+        try script.submit([put(users, "ada", [.init("text", text)])])
+        let small = try (0..<60).map { try patch(users, "ada", [.init("n", .integer(Int64($0)))]) }
+        #expect(try script.submit(small)?.outcome == .committed)
+        let large = try (0..<70).map { try patch(users, "ada", [.init("n", .integer(Int64($0)))]) }
+        let decision = try script.submit(large)
+        #expect(decision?.outcome == .aborted && decision?.failure?.code == .oversize)
+        #expect(decision?.failure?.operation == 63)
+    }
+
+    @Test func whatWasAppliedBeforeABlockThatCannotBeReadIsTold() throws {
+        struct Away: BlockLookup {
+            func newest(_ table: TableName, _ key: Key) throws(VarveError) -> StoredVersion? {
+                throw VarveError(.storageUnreachable, "away")
+            }
+        }
+        var script = try Script()
+        func record(_ operation: Operation) -> NodeMachine.LoggedRecord {
+            let header = RecordHeader(
+                type: .transaction, logTag: script.tag, id: script.nextID(), observed: script.machine.applied ?? .zero)
+            defer { script.offset += 1 }
+            return NodeMachine.LoggedRecord(
+                offset: Offset(script.offset), time: 2_000,
+                bytes: Record(header: header, payload: Transaction([operation]).encoded().payload).encoded())
+        }
+        let records = [
+            record(try put(users, "ada", [.init("n", 1)])), record(try patch(users, "old", [.init("n", 2)])),
+            record(try put(users, "eve", [.init("n", 3)])),
+        ]
+        var machine = script.machine
+        let effects = try machine.step(.records(.first, records), reading: Away())
+        #expect(effects.count == 1 && machine.applied?.offset == records[0].offset)
+        let stands = machine
+        #expect(throws: VarveError.self) { try machine.step(.records(.first, Array(records[1...])), reading: Away()) }
+        #expect(machine.applied == stands.applied && machine.inputChain == stands.inputChain)
+        #expect(try machine.step(.records(.first, Array(records[1...])), reading: KeptBlocks()).count == 2)
+    }
+
     @Test func theSameIdIsDecidedOnce() throws {
         var script = try Script()
         let id = script.nextID()

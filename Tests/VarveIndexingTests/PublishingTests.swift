@@ -151,6 +151,68 @@ import VarveStorage
         }
     }
 
+    /// Its SHA-256 was right when the block was adopted, and it was not opened since.
+    @Test func aFileThatRotsAfterItsAdoptionIsNotRead() async throws {
+        try await Nodes.run("a", "b", settings: Settings(rowsPerBlock: 1)) { nodes in
+            try await nodes.put(0, 1)
+            for i in 0..<2 { try await until { adopted(nodes[i]) == 0 } }
+            for i in 0..<2 {
+                let damage = Mutex(true)
+                nodes.gate(i).changeOpened("tables/t/") { damage.withLock { $0 } }
+                let snapshot = nodes[i].snapshot
+                let refused = try await refusal { _ = try snapshot.count(TableName("t"), asOf: snapshot.position) }
+                #expect(refused?.code == .blockCorrupt)
+                damage.withLock { $0 = false }
+                #expect(try snapshot.count(TableName("t"), asOf: snapshot.position) == 1)
+            }
+        }
+    }
+
+    @Test func nothingIsPublishedOverAFileWithOtherBytesUntilItIsMovedAway() async throws {
+        try await Nodes.run("a", settings: Settings(rowsPerBlock: 1)) { nodes in
+            nodes.gate(0).refuse("blocks/", VarveError(.storageUnreachable, "away"))
+            try await nodes.put(0, 1)
+            try await until { nodes[0].trouble?.code == .storageUnreachable }
+            let name = try #require(try nodes.store.list("tables/t/").first { $0.hasSuffix(".arrow") })
+            var bytes = try #require(try nodes.store.get(name)).array
+            bytes[bytes.count / 2] ^= 1
+            try nodes.store.remove(name)
+            _ = try nodes.store.putIfAbsent(name, Bytes(bytes))
+            nodes.gate(0).allow()
+            try await until { nodes[0].trouble?.code == .blockCorrupt }
+            #expect(try nodes.blocks.manifest(.first, .first) == nil && nodes[0].stopped == nil)
+            try nodes.store.remove(name)
+            try await until { adopted(nodes[0]) == 0 && nodes[0].trouble == nil }
+        }
+    }
+
+    @Test func aRecordThatNeedsABlockThatCannotBeReadWaitsForIt() async throws {
+        try await Nodes.run("a", "b", settings: Settings(rowsPerBlock: 1)) { nodes in
+            try await nodes.put(0, 1)
+            for i in 0..<2 { try await until { adopted(nodes[i]) == 0 } }
+            let damage = Mutex(true)
+            for i in 0..<2 { nodes.gate(i).changeOpened("tables/t/") { damage.withLock { $0 } } }
+            let (payload, digest) = try Transaction.patch(in: "t", ["_id": .integer(1), "n": .integer(2)]).encoded()
+            let patched = Task {
+                try await nodes[0].submit(
+                    payload: payload, requestDigest: digest, id: nil, expiryMs: 60_000, until: .now + .seconds(60),
+                    awaitOutcome: true)
+            }
+            for i in 0..<2 { try await until { nodes[i].standing.trouble?.code == .blockCorrupt } }
+            let end = nodes[1].standing.logEnd
+            #expect(try await refusal { try await nodes.put(1, 2) }?.code == .blockCorrupt)
+            #expect(nodes[1].standing.logEnd == end, "nothing was appended")
+            damage.withLock { $0 = false }
+            guard case .decided(let decision) = try await patched.value else {
+                Issue.record("not decided")
+                return
+            }
+            #expect(decision.outcome == .committed)
+            for i in 0..<2 { try await until { nodes[i].standing.trouble == nil && adopted(nodes[i]) == 1 } }
+            #expect(nodes[0].standing.effectChain == nodes[1].standing.effectChain)
+        }
+    }
+
     @Test func theHeartbeatNamesTheOldestBlocksThatAReaderHolds() async throws {
         try await Nodes.run("a", settings: Settings(rowsPerBlock: 1), heartbeatMs: 100) { nodes in
             func oldest() throws -> UInt64? {

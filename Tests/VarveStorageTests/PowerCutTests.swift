@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import VarveIO
 import VarveModel
@@ -43,5 +44,44 @@ import VarveTestSupport
             }
         }
         #expect(images > 500 && cut.promises.count == objects.count)
+    }
+
+    @Test
+    func `a directory whose sync failed is not believed again: its names are IO_FATAL until another process looks`()
+        throws
+    {
+        /// Fails the first sync of one directory.
+        final class OnceUnsynced: DiskWatcher {
+            let directory: String
+            let isDone = Mutex(false)
+            init(_ directory: String) { self.directory = directory }
+            func before(_ change: DiskChange) {}
+            func after(_ change: DiskChange) {}
+            func refusal(of change: DiskChange) -> IOError? {
+                guard case .syncDirectory(directory) = change else { return nil }
+                let isFirst = isDone.withLock { done in
+                    defer { done = true }
+                    return !done
+                }
+                return isFirst ? IOError(code: 5, operation: "fsync", path: directory) : nil
+            }
+        }
+        let place = try TemporaryDirectory()
+        let path = place.path + "/store"
+        let store = try DirectoryObjectStore(path: path, node: "a", nonce: 1)
+        _ = try store.putIfAbsent("blocks/e0000/b0", Bytes([0]))
+        DiskWatch.begin(under: path, OnceUnsynced(path + "/blocks/e0000"))
+        defer { DiskWatch.end(under: path) }
+        func code(_ body: () throws -> Void) -> ErrorCode? {
+            do { try body() } catch { return (error as? VarveError)?.code }
+            return nil
+        }
+        #expect(code { _ = try store.putIfAbsent("blocks/e0000/b1", Bytes([1])) } == .ioFatal)
+        // The kernel reports a lost write once: these would succeed.
+        #expect(code { _ = try store.putIfAbsent("blocks/e0000/b1", Bytes([1])) } == .ioFatal)
+        #expect(code { try store.persist("blocks/e0000/b1") } == .ioFatal)
+        #expect(code { _ = try store.putIfAbsent("blocks/e0000/b2", Bytes([2])) } == .ioFatal)
+        #expect(try store.get("blocks/e0000/b2") == nil)
+        #expect(code { _ = try store.putIfAbsent("tables/t/f", Bytes([3])) } == nil)
     }
 }
