@@ -1,4 +1,5 @@
-// A long wait says what it waits for: one line on a terminal's standard error after two seconds, never into a file.
+// A long wait says why, on standard error after two seconds, and again when the reason is another one. A terminal is told
+// what is waited for even while no reason is known; a file gets lines with a reason only. Standard output gets nothing.
 
 import Synchronization
 import VarveModel
@@ -10,33 +11,33 @@ final class Waiting: Sendable {
         var what = ""
         var reason: VarveError?
         var since: ContinuousClock.Instant?
+        /// That something is waited for.
         var wasTold = false
+        /// The last reason that was told.
+        var told: ErrorCode?
     }
 
     private let state = Mutex(State())
-    private let say: (@Sendable (String) -> Void)?
+    private let say: @Sendable (String) -> Void
 
     static let silence = Duration.seconds(2)
     private let silence: Duration
+    private let isTerminal: Bool
 
-    convenience init(_ surroundings: Surroundings) {
+    /// `say` has a way of its own to show a line there.
+    convenience init(_ surroundings: Surroundings, say: (@Sendable (String) -> Void)? = nil) {
         let errors = surroundings.errors
-        guard errors.isTerminal else {
-            self.init(say: nil)
-            return
-        }
         // A terminal that went away is no reason to stop the work.
-        self.init { line in try? errors.line(line) }
+        self.init(isTerminal: errors.isTerminal, say: say ?? { line in try? errors.line(line) })
     }
 
-    /// `say` shows a line; nil shows nothing.
-    init(silence: Duration = Waiting.silence, say: (@Sendable (String) -> Void)?) {
-        (self.silence, self.say) = (silence, say)
+    /// `say` shows a line.
+    init(silence: Duration = Waiting.silence, isTerminal: Bool = true, say: @escaping @Sendable (String) -> Void) {
+        (self.silence, self.isTerminal, self.say) = (silence, isTerminal, say)
     }
 
-    /// Why it takes longer: told once, when two seconds have gone by.
+    /// Why it takes longer: told when two seconds have gone by, each reason once.
     func because(_ reason: VarveError) {
-        guard say != nil else { return }
         state.withLock { state in
             state.reason = reason
             if state.since == nil { state.since = .now }
@@ -53,7 +54,6 @@ final class Waiting: Sendable {
 
     /// Runs `body`; `what` reads on after "waiting for".
     func during<R>(_ what: String, _ body: () async throws -> R) async rethrows -> R {
-        guard say != nil else { return try await body() }
         state.withLock { $0 = State(what: what, since: .now) }
         let timer = Task {
             while true {
@@ -67,13 +67,15 @@ final class Waiting: Sendable {
 
     private func tellIfLate() {
         let line = state.withLock { state -> String? in
-            guard let since = state.since, !state.wasTold, ContinuousClock.now - since >= silence else {
-                return nil
-            }
+            guard let since = state.since, ContinuousClock.now - since >= silence else { return nil }
+            let isFirst = !state.wasTold && isTerminal
+            guard isFirst || state.reason.map({ $0.code != state.told }) ?? false else { return nil }
             state.wasTold = true
-            return Self.line(state.what, state.reason)
+            state.told = state.reason?.code
+            guard let reason = state.reason, !isFirst else { return Self.line(state.what, state.reason) }
+            return "waiting: \(reason.code): \(reason.message)"
         }
-        if let line { say?(line) }
+        if let line { say(line) }
     }
 
     static func line(_ what: String, _ reason: VarveError?) -> String {

@@ -233,7 +233,7 @@ package struct NodeMachine: Sendable {
             .divergence,
             "block \(own.number) in storage is not the one this node computed: \(difference). Storage is untouched, this "
                 + "node has stopped; its log and node directory are the evidence",
-            next: "varve blocks show \(own.number)")
+            next: "varve blocks show \(own.number) --config node.yaml")
     }
 
     /// Digest that the next manifest to adopt must name as its predecessor.

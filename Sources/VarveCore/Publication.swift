@@ -327,7 +327,7 @@ package struct Publication: Sendable {
                     .divergence,
                     "block \(block.number) in storage is not the one this node computed: the same records and effects were "
                         + "encoded to another file of table \(table). Storage is untouched, this node has stopped",
-                    next: "varve blocks show \(block.number)"))
+                    next: "varve blocks show \(block.number) --config node.yaml"))
         ]
     }
 

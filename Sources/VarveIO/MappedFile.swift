@@ -16,7 +16,9 @@ package final class MappedFile: @unchecked Sendable {
 
     package init(_ path: String) throws(IOError) {
         let file = try File(path, .read)
-        let size = try file.size
+        let status = try file.status()
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw IOError(code: EISDIR, operation: "mmap", path: path) }
+        let size = Int(status.st_size)
         self.path = path
         guard size > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)

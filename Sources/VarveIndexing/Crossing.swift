@@ -104,7 +104,9 @@ package struct Crossing: Sendable {
         _ known: [BlockStore.StoredEpoch], _ node: some CrossingNode
     ) async throws(VarveError) -> EpochRecord {
         guard let own = known.last(where: { $0.record.epoch == epoch }), let next = epoch.next else {
-            throw VarveError(.chainBroken, "the record of epoch \(epoch) is not there", next: "varve epoch status")
+            throw VarveError(
+                .chainBroken, "the record of epoch \(epoch) is not there", next: "varve epoch status --config node.yaml"
+            )
         }
         let made = ending.seal?.epochRecord(endingAt: ending.end, parent: own.digest)
         if let recorded = known.first(where: { $0.record.epoch == next }) {

@@ -47,12 +47,17 @@ package struct LogProof: Sendable {
             _ = await Means.wait(recheck)
             range = try await log.range()
             if adopted.next > range.upperBound {
+                let empty =
+                    range.isEmpty
+                    ? "It holds no record: it is another broker's, cluster's or directory's, or it was lost. " : ""
                 throw VarveError(
                     .logBehind,
                     "the log ends at epoch \(epoch) offset \(range.upperBound), storage has applied epoch \(epoch) offset "
                         + "\(adopted). Everything up to \(Position(epoch, adopted)) is safe in storage; records after it, "
-                        + "if any, are not in this log. See docs/runbooks/log-behind-storage.md",
-                    next: "varve epoch plan --config node.yaml")
+                        + "if any, are not in this log. \(empty)See docs/runbooks/log-behind-storage.md",
+                    next:
+                        "check that the section log names the right one; if it does: varve epoch plan --config node.yaml"
+                )
             }
         }
         if adopted.next < range.lowerBound {

@@ -135,7 +135,7 @@ extension Opening {
             "storage is empty, but the log \(what). Either this is the wrong directory, or storage was lost; nothing was "
                 + "written",
             next: "check the path of the section storage and that it is mounted; to rebuild from a complete log: "
-                + "varve node --bootstrap-from-log")
+                + "varve node --bootstrap-from-log --config node.yaml")
     }
 
     /// The log's first genesis, with everything before it foreign.

@@ -196,7 +196,7 @@ extension AdoptedBlock {
                     throw VarveError(
                         .blockCorrupt,
                         "row \(row) of \(TableName.transactions) in block \(manifest.number) is no decision",
-                        next: "varve blocks show \(manifest.number)")
+                        next: "varve blocks show \(manifest.number) --config node.yaml")
                 }
                 list.append(decision)
             }

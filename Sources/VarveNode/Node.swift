@@ -167,7 +167,8 @@ public final class Node: Sendable {
                     ])
                 return opened
             } catch {
-                guard error.code == .logUnreachable || error.code == .storageUnreachable else { throw error }
+                let mayHeal: [ErrorCode] = [.logUnreachable, .storageUnreachable, .storageFull]
+                guard mayHeal.contains(error.code) else { throw error }
                 let isNew = phase.withLock { phase in
                     defer { phase = .starting(error) }
                     if case .starting(let last?) = phase { return last.code != error.code }
@@ -177,7 +178,7 @@ public final class Node: Sendable {
                 do {
                     try await Task.sleep(for: .seconds(1))
                 } catch {
-                    throw VarveError(.notReady, "stopped before the log could be reached")
+                    throw VarveError(.notReady, "stopped before log and storage could be used")
                 }
             }
         }

@@ -34,7 +34,7 @@ package struct ColdDatabase: Sendable {
         let missing = try store.missingFiles(of: loading.history)
         return missing.first.map { first in
             "\(missing.count) of the files that blocks name \(missing.count == 1 ? "is" : "are") missing or cut "
-                + "(\(first.name)): varve blocks verify says which"
+                + "(\(first.name)): varve blocks verify --config node.yaml says which"
         }
     }
 

@@ -169,7 +169,8 @@ package struct EpochBump: Sendable {
                 .targetUnfit,
                 "\(reference.place) holds \(count) transactions that an earlier salvage appended: they would be kept. No epoch "
                     + "was begun",
-                next: "complete it: varve epoch bump --salvage; or delete that log, then give them up")
+                next:
+                    "complete it: varve epoch bump --salvage --config node.yaml; or delete that log, then give them up")
         } catch {
             await log.close()
             throw error

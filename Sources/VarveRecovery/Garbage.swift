@@ -49,7 +49,7 @@ package struct Garbage: Sendable, Equatable {
                 throw VarveError(
                     .unsupportedRecord,
                     "the storage holds \(later), of a later version of varve, which may name files that look like garbage to "
-                        + "this one. Nothing was removed", next: "use that version's varve blocks gc")
+                        + "this one. Nothing was removed", next: "collect garbage with that version")
             }
         }
         let epochs = try store.epochRecords()

@@ -92,9 +92,16 @@ package struct GarbageCollection: Sendable {
         do throws(VarveError) {
             _ = try store.objects.putIfAbsent(intent.name, intent.encoded())
         } catch {
-            guard error.code == .storageFull,
-                let reserve = try store.objects.list("nodes/").first(where: { $0.hasSuffix(".reserve") })
-            else { throw error }
+            guard error.code == .storageFull else { throw error }
+            guard let reserve = try store.objects.list("nodes/").first(where: { $0.hasSuffix(".reserve") }) else {
+                throw VarveError(
+                    .storageFull,
+                    "there is no room to write down which \(intent.names.count) files are to be removed: they stay. "
+                        + "\(error.message)",
+                    next:
+                        "varve blocks gc --grace PT0S --config node.yaml, which removes them now and writes nothing down"
+                )
+            }
             try store.objects.remove(reserve)
             _ = try store.objects.putIfAbsent(intent.name, intent.encoded())
         }

@@ -72,7 +72,7 @@ package struct Quarantine: Sendable {
                     + "did up to there, so nobody can take it out any more",
                 next:
                     "try it again on a node that stands before it, on a larger machine or with another version "
-                    + "(docs/runbooks/poison.md): stop the node, delete the file applying in its node.directory, varve node"
+                    + "(docs/runbooks/poison.md): stop the node, delete the file applying in its node.directory, start it again"
             )
         }
         guard position.epoch == epoch, cold.loading.current == cold.current else {
@@ -196,7 +196,7 @@ package struct Quarantine: Sendable {
                 "\(alive.joined(separator: ", ")) applied the record at \(position), or may have, and "
                     + "\(alive.count == 1 ? "is" : "are") alive: what is wrong is with the other nodes, which go on behind the "
                     + "block once it is published",
-                next: "varve blocks flush --url, of a node that applied it")
+                next: "varve blocks flush, asked of a node that applied it by its --url")
         }
         return (witnesses, beyond)
     }

@@ -20,7 +20,8 @@ package struct BlockSidecar: Sendable, Equatable {
     package var batches: [Batch]
     var filter: BloomFilter
 
-    package static func name(of file: Manifest.File) -> String { "\(file.name).idx" }
+    static let ending = ".idx"
+    package static func name(of file: Manifest.File) -> String { file.name + ending }
 
     package init(of file: BlockFile) {
         digest = file.file.digest

@@ -69,7 +69,7 @@ package struct BlockStore: Sendable {
         do throws(CBORFault) {
             return try StorageFormat.decode(bytes)
         } catch {
-            throw unreadable(Self.formatName, bytes, error, "nothing was read or written")
+            throw unreadable(Self.formatName, bytes, error, "nothing else was read")
         }
     }
 
@@ -81,7 +81,7 @@ package struct BlockStore: Sendable {
             do throws(CBORFault) {
                 return try StorageFormat.decode(bytes)
             } catch {
-                throw unreadable(Self.formatName, bytes, error, "nothing was read or written")
+                throw unreadable(Self.formatName, bytes, error, "nothing else was read")
             }
         }
     }

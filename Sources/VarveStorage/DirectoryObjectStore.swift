@@ -43,9 +43,10 @@ package final class DirectoryObjectStore: ObjectStore {
     /// - Parameters:
     ///   - node: names this node's temporary files; letters, digits, `.`, `_`, `-`.
     ///   - nonce: random for each start, so that a process that was thought dead meets no file of its successor.
+    ///   - needsRoom: false for who takes away what nobody needs: on a full disk the file system is not tried out.
     /// - Throws: `STORAGE_WEAK`, `STORAGE_DENIED`, `STORAGE_UNREACHABLE`, `STORAGE_FULL`.
     package init(
-        path: String, node: String, nonce: UInt64, faults: FileFaults? = nil,
+        path: String, node: String, nonce: UInt64, needsRoom: Bool = true, faults: FileFaults? = nil,
         publishOnce: @escaping PublishOnce = { (bytes, path, temporary) throws(IOError) in
             try FileSystem.publishOnce(bytes, as: path, temporary: temporary)
         }
@@ -68,13 +69,13 @@ package final class DirectoryObjectStore: ObjectStore {
             throw Self.storageError(error, path)
         }
         try removeLeftOvers()
-        let now = try probe()
+        let now = try prove(needsRoom: needsRoom)
         opening.withLock { $0 = (now, .now) }
         try removeOldLeftOvers(now)
     }
 
     /// For who only looks: nothing is made, removed or probed, so a copy that is mounted read-only can be read, too. Ages
-    /// are by the directory's own last change; a put fails as the file system has it.
+    /// are by the newest change that nodes left, since the clock cannot be asked; a put fails as the file system has it.
     package init(reading path: String) throws(VarveError) {
         self.path = path
         node = "reader"
@@ -87,7 +88,7 @@ package final class DirectoryObjectStore: ObjectStore {
         do throws(IOError) {
             guard Directory.isDirectory(path) else { throw IOError(code: ENOENT, operation: "open", path: path) }
             isMapped = !(try FileSystem.isNetwork(path))
-            let now = try FileSystem.modifiedSeconds(of: path) ?? 0
+            let now = try newestChange()
             opening.withLock { $0 = (now, .now) }
         } catch {
             throw Self.storageError(error, path)
@@ -148,7 +149,13 @@ package final class DirectoryObjectStore: ObjectStore {
     package func get(_ name: String) throws(VarveError) -> Bytes? {
         try requireObjectName(name)
         return try io { () throws(IOError) in
-            if let bytes = try read(name) { return bytes }
+            do throws(IOError) {
+                if let bytes = try read(name) { return bytes }
+            } catch {
+                // A sidecar is derived: a directory in its place is as good as none.
+                guard error.code == EISDIR, name.hasSuffix(BlockSidecar.ending) else { throw error }
+                return nil
+            }
             try requireMounted()
             return nil
         }
@@ -197,15 +204,27 @@ package final class DirectoryObjectStore: ObjectStore {
 
     package func open(_ name: String) throws(VarveError) -> (any ObjectContents)? {
         try requireObjectName(name)
-        guard isMapped else { return try get(name).map { MemoryContents($0) } }
-        return try io { () throws(IOError) in
-            do throws(IOError) {
-                return MappedContents(try MappedFile(file(name)))
-            } catch {
-                guard error.kind == .missing else { throw error }
-                try requireMounted()
-                return nil
-            }
+        do throws(IOError) {
+            if !isMapped, let bytes = try read(name) { return MemoryContents(bytes) }
+            if isMapped, let mapped = try mapped(name) { return mapped }
+            try requireMounted()
+            return nil
+        } catch {
+            // Nothing is wrong with the storage: this one object is not what it was.
+            guard error.code == EISDIR else { throw Self.storageError(error, path) }
+            throw VarveError(
+                .blockCorrupt,
+                "a directory stands in the place of \(name); it is not read, other blocks are not affected",
+                next: "move it away, and restore the file from a backup or another copy of the storage")
+        }
+    }
+
+    private func mapped(_ name: String) throws(IOError) -> MappedContents? {
+        do throws(IOError) {
+            return MappedContents(try MappedFile(file(name)))
+        } catch {
+            guard error.kind == .missing else { throw error }
+            return nil
         }
     }
 

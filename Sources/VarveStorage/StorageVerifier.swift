@@ -28,6 +28,8 @@ package struct StorageReport: Sendable, Equatable {
     package var unnamed: [String] = []
     /// Sidecars that were missing or wrong.
     package var sidecarsRebuilt: [String] = []
+    /// Those that still are: the storage cannot be written, or something else stands there.
+    package var sidecarsWanting: [String] = []
 }
 
 package struct StorageVerifier {
@@ -80,7 +82,13 @@ package struct StorageVerifier {
         }
         report.rows += UInt64(opened.rowCount)
         report.bytes += file.size
-        if try store.restoreSidecar(of: opened) { report.sidecarsRebuilt.append(BlockSidecar.name(of: file)) }
+        guard try store.restoreSidecar(of: opened) else { return }
+        let name = BlockSidecar.name(of: file)
+        if try store.sidecar(of: file) == nil {
+            report.sidecarsWanting.append(name)
+        } else {
+            report.sidecarsRebuilt.append(name)
+        }
     }
 
     /// Which batches are damaged, as far as the sidecar's checksums tell.
@@ -88,8 +96,15 @@ package struct StorageVerifier {
         _ file: Manifest.File, _ table: TableName, _ block: BlockNumber, _ reason: String
     ) throws(VarveError) -> StorageReport.Damage {
         var damage = StorageReport.Damage(
-            name: file.name, block: block, table: table, reason: reason, batches: nil, readable: "nothing of it")
-        guard let contents = try store.objects.open(file.name) else { return damage }
+            name: file.name, block: block, table: table, reason: reason, batches: nil, readable: "nothing")
+        let contents: any ObjectContents
+        do throws(VarveError) {
+            guard let found = try store.objects.open(file.name) else { return damage }
+            contents = found
+        } catch {
+            guard error.code == .blockCorrupt else { throw error }
+            return damage
+        }
         guard let sidecar = try store.sidecar(of: file) else {
             damage.readable = "unknown: its sidecar is gone, too"
             return damage

@@ -140,7 +140,8 @@ extension Program {
                 try check(value, option, path, from: name)
                 invocation.add(value, to: option)
             } else if option.arity == .required {
-                throw usageError("Missing expected argument '\(option.label)'", path)
+                let variable = option.environment.map { "; the environment variable \($0) may hold it, too" } ?? ""
+                throw usageError("Missing expected argument '\(option.label)'\(variable)", path)
             }
         }
     }

@@ -18,7 +18,17 @@ import VarveModel
         #expect(said.withLock { $0 } == [line])
     }
 
-    @Test func aShortWaitAndAFileAreToldNothing() async throws {
+    @Test func aFileIsToldEachReasonOnceAndNothingElse() async throws {
+        let said = Mutex<[String]>([])
+        let waiting = Waiting(silence: .zero, isTerminal: false) { line in said.withLock { $0.append(line) } }
+        await waiting.during("the outcome of the transaction") {
+            for _ in 0..<3 { waiting.because(VarveError(.storageFull, "no room", next: "make room")) }
+            waiting.because(VarveError(.logUnreachable, "no broker"))
+        }
+        #expect(said.withLock { $0 } == ["waiting: STORAGE_FULL: no room", "waiting: LOG_UNREACHABLE: no broker"])
+    }
+
+    @Test func aShortWaitIsToldNothing() async throws {
         let said = Mutex<[String]>([])
         let waiting = Waiting(silence: .seconds(3_600)) { line in said.withLock { $0.append(line) } }
         #expect(await waiting.during("nothing") { 7 } == 7)

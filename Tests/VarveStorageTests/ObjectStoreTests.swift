@@ -212,6 +212,68 @@ struct DirectoryObjectStoreTests {
         #expect(FileManager.default.fileExists(atPath: reserve), "set aside again once there is room")
     }
 
+    @Test("a full disk stops no node that was there before, and nobody who only makes room")
+    func opensFull() throws {
+        let reserve = place.path + "/store/nodes/n1.reserve"
+        let full: DirectoryObjectStore.PublishOnce = { (bytes, path, temporary) throws(IOError) in
+            // There is room again once the reserve is gone.
+            if FileManager.default.fileExists(atPath: reserve) {
+                throw IOError(code: ENOSPC, operation: "pwrite", path: temporary)
+            }
+            return try FileSystem.publishOnce(bytes, as: path, temporary: temporary)
+        }
+        let always: DirectoryObjectStore.PublishOnce = { (_, _, temporary) throws(IOError) in
+            throw IOError(code: ENOSPC, operation: "pwrite", path: temporary)
+        }
+        let path = place.path + "/store"
+        try open().overwrite("nodes/n1.cbor", Bytes("alive"))
+        _ = try open().putIfAbsent("gc/x.cbor", Bytes("x"))
+        #expect(FileManager.default.fileExists(atPath: reserve))
+
+        let collector = try DirectoryObjectStore(
+            path: path, node: "reader-1", nonce: 1, needsRoom: false, publishOnce: always)
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -7200)], ofItemAtPath: path + "/gc/x.cbor")
+        // By the clock of the file system, although nothing could be written to ask it.
+        #expect(try #require(try collector.age(of: "gc/x.cbor")) >= .seconds(7100))
+        #expect(code { _ = try collector.putIfAbsent("gc/y.cbor", Bytes("y")) } == .storageFull)
+        try collector.remove("gc/x.cbor")
+        #expect(try collector.size(of: "gc/x.cbor") == nil)
+        #expect(FileManager.default.fileExists(atPath: reserve), "not its own")
+
+        #expect(
+            code { _ = try DirectoryObjectStore(path: path, node: "n2", nonce: 1, publishOnce: always) }
+                == .storageFull)
+        let again = try DirectoryObjectStore(path: path, node: "n1", nonce: 2, publishOnce: full)
+        #expect(!FileManager.default.fileExists(atPath: reserve))
+        try again.overwrite("nodes/n1.cbor", Bytes("alive again"))
+        #expect(FileManager.default.fileExists(atPath: reserve), "set aside again once there is room")
+    }
+
+    @Test("who only looks tells ages by the newest sign of a node")
+    func agesForAReader() throws {
+        try open().overwrite("nodes/n1.cbor", Bytes("alive"))
+        _ = try open().putIfAbsent("gc/x.cbor", Bytes("x"))
+        let old = Date(timeIntervalSinceNow: -7200)
+        for name in ["", "/gc/x.cbor"] {
+            try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: place.path + "/store" + name)
+        }
+        let reader = try DirectoryObjectStore(reading: place.path + "/store")
+        #expect(try #require(try reader.age(of: "gc/x.cbor")) >= .seconds(7100))
+    }
+
+    @Test("a directory in a file's place is that file's damage, in a sidecar's place nothing")
+    func directoryForAFile() throws {
+        let store = try open()
+        for name in ["tables/t/a.arrow", "tables/t/a.arrow.idx"] {
+            try FileManager.default.createDirectory(
+                atPath: place.path + "/store/" + name, withIntermediateDirectories: true)
+        }
+        #expect(code { _ = try store.open("tables/t/a.arrow") } == .blockCorrupt)
+        #expect(try store.get("tables/t/a.arrow.idx") == nil)
+        #expect(code { _ = try store.get("tables/t/a.arrow") } == .storageDenied)
+    }
+
     @Test(
         "a disk that is full in the middle of a block leaves nothing of it, and the same block goes in once there is room",
         arguments: [("pwrite", 0), ("pwrite", 1), ("pwrite", 4_000), ("fsync", 0)])

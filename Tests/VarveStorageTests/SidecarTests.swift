@@ -132,7 +132,7 @@ struct StorageVerifierTests {
     func missing() throws {
         try objects.remove(file.name)
         let damage = try #require(try StorageVerifier(store).verify().damages.first)
-        #expect(damage.reason.contains("is missing") && damage.readable == "nothing of it")
+        #expect(damage.reason.contains("is missing") && damage.readable == "nothing")
     }
 
     @Test("says when nothing tells the batches apart")

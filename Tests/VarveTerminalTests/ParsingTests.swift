@@ -93,6 +93,10 @@ struct UsageErrorTests {
             (["load", "f", "--table", "--again"], "Missing value for '--table <T>'"),
             (["load", "f"], "Missing expected argument '--table <T>'"),
             (["load", "--table", "t"], "Missing expected argument '<file>'"),
+            (
+                ["verify"],
+                "Missing expected argument '--config <F>'; the environment variable VARVE_CONFIG may hold it, too"
+            ),
             (["load", "f", "--table", "t", "--again=1"], "The option '--again' takes no value"),
             (["sql", "a", "b"], "1 unexpected argument: 'b'"),
             (["sql", "a", "b", "c"], "2 unexpected arguments: 'b', 'c'"),

@@ -7,15 +7,18 @@ import VarveTerminal
 
 extension BlocksCommand {
     func collectGarbage() async throws -> ExitCode {
-        let store = try Composition.blocks(surroundings.configuration(invocation[Parameters.config]))
-        let collection = GarbageCollection(store, grace: invocation[Parameters.grace])
         let isRehearsal = invocation[Parameters.showOnly]
+        let store = try Composition.blocks(
+            surroundings.configuration(invocation[Parameters.config]), isReader: isRehearsal, needsRoom: false)
+        let collection = GarbageCollection(store, grace: invocation[Parameters.grace])
         let report = try await isRehearsal ? collection.look() : collection.run()
         if !isRehearsal { try GarbageStanding.collected(in: store) }
         if invocation[Parameters.json] {
             try surroundings.output.json(report.json(isRehearsal: isRehearsal))
         } else {
-            for line in report.lines(isRehearsal: isRehearsal) { try surroundings.output.line(line) }
+            for line in report.lines(isRehearsal: isRehearsal) {
+                try surroundings.output.line(surroundings.naming(line))
+            }
         }
         return .success
     }
@@ -42,8 +45,8 @@ extension GarbageCollection.Report {
         )
         if !waiting.isEmpty {
             lines.append(
-                "written down: \(Quantity.count(waiting.count, "file")) (\(bytes(waiting))), to be removed after the grace; next: varve "
-                    + "blocks gc in \(Quantity.time(wait ?? .zero))")
+                "written down: \(Quantity.count(waiting.count, "file")) (\(bytes(waiting))), to be removed after the grace; next: in "
+                    + "\(Quantity.time(wait ?? .zero)): varve blocks gc --config node.yaml")
         }
         return lines
     }

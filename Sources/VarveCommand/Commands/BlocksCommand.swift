@@ -79,7 +79,7 @@ struct BlocksCommand {
         let waiting = Waiting(surroundings)
         let client = try invocation.client(waiting)
         let answer = try await waiting.during("the node to publish the open block and to use its files") {
-            try await client.flush()
+            try await self.flush(client, waiting)
         }
         if invocation[Parameters.json] {
             try surroundings.output.json(answer.json)
@@ -93,13 +93,32 @@ struct BlocksCommand {
         return .success
     }
 
+    /// The node answers when it is done; why that takes longer, its status says.
+    private func flush(_ client: Client, _ waiting: Waiting) async throws -> FlushAnswer {
+        try await withThrowingTaskGroup(of: FlushAnswer?.self) { group in
+            group.addTask { try await client.flush() }
+            group.addTask {
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(1))
+                    if let problem = try? await client.status().error { waiting.because(problem.error) }
+                }
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let answer = try await group.next() {
+                if let answer { return answer }
+            }
+            throw CancellationError()
+        }
+    }
+
     func verify() throws -> ExitCode {
         let configuration = try surroundings.configuration(invocation[Parameters.config])
         let store: BlockStore
         do throws(VarveError) {
-            store = try Composition.blocks(configuration)
+            store = try Composition.blocks(configuration, needsRoom: false)
         } catch {
-            guard error.code == .storageDenied else { throw error }
+            guard error.code == .storageDenied || error.code == .storageFull else { throw error }
             // Sidecars are not built again then.
             store = try Composition.blocks(configuration, isReader: true)
         }
@@ -119,17 +138,21 @@ struct BlocksCommand {
                     + "next: \(contradiction.next)")
         }
         for damage in report.damages {
-            let batches = damage.batches.map { list in
-                list.isEmpty ? "" : ", batches \(list.map(String.init).joined(separator: ", "))"
-            }
             try output.line(
-                "BLOCK_CORRUPT: block \(damage.block), table \(damage.table)\(batches ?? ""): \(damage.reason). "
-                    + "Of the file: \(damage.readable)")
+                "BLOCK_CORRUPT: block \(damage.block), table \(damage.table)\(Self.spoken(damage.batches)): \(damage.reason). "
+                    + "What can still be read of the file: \(damage.readable)")
         }
         for name in report.unnamed {
-            try output.line("no manifest names \(name): of a publication that never ended; next: varve blocks gc")
+            try output.line(
+                surroundings.naming(
+                    "no manifest names \(name): of a publication that never ended; next: varve blocks gc --config node.yaml"
+                ))
         }
         for name in report.sidecarsRebuilt { try output.line("built again: \(name)") }
+        for name in report.sidecarsWanting {
+            try output.line(
+                "missing or wrong, and not built again: \(name); reads of its file are slower, no less right")
+        }
         let lost = contradictions.isEmpty ? "" : ", \(contradictions.count) not what its nodes saw"
         try output.line(
             "\(Quantity.count(report.epochs, "epoch")), \(Quantity.count(report.blocks, "block")), "
@@ -142,6 +165,13 @@ struct BlocksCommand {
                 "next: restore the damaged files from a backup or another copy of the storage, and verify again")
         }
         return exit
+    }
+
+    /// Batches have numbers from 0 on, which nobody should take for how many they are.
+    static func spoken(_ batches: [Int]?) -> String {
+        guard let batches, !batches.isEmpty else { return "" }
+        let numbers = batches.map { "#\($0)" }.joined(separator: ", ")
+        return batches.count == 1 ? ", batch \(numbers)" : ", batches \(numbers)"
     }
 
     private func named(_ contradiction: AdoptionEvidence.Contradiction) -> AdoptionEvidence.Contradiction {
@@ -216,6 +246,7 @@ extension StorageReport {
             Value.Field("damages", .array(damages)), Value.Field("contradictions", .array(seen)),
             Value.Field("unnamed", list(unnamed)),
             Value.Field("sidecarsRebuilt", list(sidecarsRebuilt)),
+            Value.Field("sidecarsWanting", list(sidecarsWanting)),
         ])
     }
 }

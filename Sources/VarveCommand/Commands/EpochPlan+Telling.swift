@@ -67,6 +67,19 @@ extension EpochPlan {
         return error.code == .logCorrupt
     }
 
+    /// Before anything is given up: a log that holds less than storage, or another database's records, may just be the wrong
+    /// one.
+    private var rightLogFirst: [String] {
+        guard let code = restReason?.code, [.logBehind, .logReplaced, .logMissing, .logDiverged].contains(code) else {
+            return []
+        }
+        return [
+            "is it the right log? Of another broker, cluster, topic or directory it looks just like this. Then nothing is "
+                + "lost: correct the section log (and storage.path), and start the nodes. Only when \(log.place) is the log "
+                + "that this storage was written from:"
+        ]
+    }
+
     func lines(_ path: String) -> [String] {
         var lines = [
             "epoch \(epoch), \(log.place)",
@@ -110,7 +123,7 @@ extension EpochPlan {
                 "its cluster does not answer. Nothing is lost while it is only away: bring it back and start the nodes "
                     + "(docs/runbooks/kafka-down.md). Only when it is gone for good:")
         } else {
-            lines.append("next, best first:")
+            lines += rightLogFirst + ["next, best first:"]
         }
         // What nothing holds any more is lost by every way.
         let accepting = losesSomething(by: .salvage) ? " --accept-loss \(digest)" : ""

@@ -31,7 +31,7 @@ struct LoadCommand {
         let input: LoadInput = path == "-" ? .stream(surroundings.input) : .file(path)
         try requireReadable(input)
         let bar = LateProgressBar(label: options.table)
-        let waiting = surroundings.errors.isTerminal ? Waiting { line in bar.say(line) } : Waiting(say: nil)
+        let waiting = surroundings.errors.isTerminal ? Waiting(surroundings) { bar.say($0) } : Waiting(surroundings)
         let client = try invocation.client(patience: Self.patience, waiting)
         let isJSON = invocation[Parameters.json]
         let output = surroundings.output

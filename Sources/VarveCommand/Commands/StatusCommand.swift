@@ -95,13 +95,13 @@ struct StatusCommand {
             return try surroundings.output.json(["nodes": .array(standings.map(json))])
         }
         try surroundings.output.write(table(standings))
-        for line in remarks(standings) { try surroundings.errors.line(line) }
+        for line in remarks(byNode(standings)) { try surroundings.errors.line(line) }
     }
 
     /// Table and remarks together, for a screen that shows both.
     private func text(_ standings: [Standing]) -> String {
         let palette = surroundings.palette
-        let marked = remarks(standings).map { palette.yellow($0) + "\n" }
+        let marked = remarks(byNode(standings)).map { palette.yellow($0) + "\n" }
         return table(standings) + marked.joined()
     }
 
@@ -124,11 +124,20 @@ struct StatusCommand {
         return line + "; runbook: \(runbook)"
     }
 
+    /// For people: by the nodes' names, and behind them, as they were given, those that did not tell theirs.
+    private func byNode(_ standings: [Standing]) -> [Standing] {
+        let told = standings.compactMap { standing in
+            (try? standing.result.get()).map { (node: $0.node, standing: standing) }
+        }
+        let silent = standings.filter { (try? $0.result.get()) == nil }
+        return told.sorted { ($0.node, $0.standing.url) < ($1.node, $1.standing.url) }.map(\.standing) + silent
+    }
+
     /// Of a node that does not tell its status.
     private func state(_ error: VarveError) -> String { StatusTable.state(of: error) }
 
     private func table(_ standings: [Standing]) -> String {
-        let rows = standings.map { StatusTable.Row(url: $0.url, result: $0.result) }
+        let rows = byNode(standings).map { StatusTable.Row(url: $0.url, result: $0.result) }
         let peers = PeerTable(standings.compactMap { try? $0.result.get() })
         return StatusTable(rows).render(width: surroundings.width, palette: surroundings.palette)
             + peers.render(width: surroundings.width, palette: surroundings.palette)

@@ -104,8 +104,12 @@ enum Composition {
 
     /// What is stored where the configuration says, for commands beside the nodes: opening would make a directory that is
     /// not there, and they make nothing.
-    /// - Parameter isReader: the command changes nothing, so the storage may be one that cannot be written.
-    static func blocks(_ configuration: Configuration, isReader: Bool = false) throws(VarveError) -> BlockStore {
+    /// - Parameters:
+    ///   - isReader: the command changes nothing, so the storage may be one that cannot be written.
+    ///   - needsRoom: false for a command that a full disk must not stop, since it makes room or says what is there.
+    static func blocks(
+        _ configuration: Configuration, isReader: Bool = false, needsRoom: Bool = true
+    ) throws(VarveError) -> BlockStore {
         switch configuration.storage {
         case .inMemory:
             throw VarveError(
@@ -120,7 +124,8 @@ enum Composition {
             if isReader { return BlockStore(try DirectoryObjectStore(reading: path)) }
             var random = SystemRandomNumberGenerator()
             let reader = "reader-\(random.next() as UInt32)"
-            return BlockStore(try DirectoryObjectStore(path: path, node: reader, nonce: random.next()))
+            return BlockStore(
+                try try DirectoryObjectStore(path: path, node: reader, nonce: random.next(), needsRoom: needsRoom))
         }
     }
 }
