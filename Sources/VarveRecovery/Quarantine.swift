@@ -149,7 +149,7 @@ package struct Quarantine: Sendable {
         var beyond: [String] = []
         var others: [String] = []
         // Of those beyond: who stands before a later record, and makes no block.
-        var standing: [String] = []
+        var standing: [String: Position] = [:]
         for (node, heartbeat) in try await heartbeats() {
             guard let heartbeat else {
                 // Of a later version, or damaged: what it had applied is not known.
@@ -162,7 +162,7 @@ package struct Quarantine: Sendable {
             }
             if applied >= position {
                 beyond.append(heartbeat.node)
-                if heartbeat.trouble == ErrorCode.poison.rawValue { standing.append(heartbeat.node) }
+                if heartbeat.trouble == ErrorCode.poison.rawValue { standing[heartbeat.node] = applied }
             } else if heartbeat.trouble == ErrorCode.poison.rawValue, applied.epoch == epoch,
                 try await log.read(at: applied.offset.next)?.offset == position.offset
             {
@@ -184,12 +184,15 @@ package struct Quarantine: Sendable {
                     + "it, and acknowledged it",
                 next: "wait until varve status shows POISON for \(node), or stop it; then ask again")
         }
-        if let node = alive.first(where: standing.contains), alive.allSatisfy(standing.contains) {
+        if let node = alive.max(by: { standing[$0] ?? .zero < standing[$1] ?? .zero }), let applied = standing[node],
+            alive.allSatisfy({ standing[$0] != nil })
+        {
+            // The foremost of them: whoever stands before an earlier one is taken on by its block.
+            let later = try await log.read(at: applied.offset.next).map { Position(epoch, $0.offset) }
             throw refusal(
-                "\(node) applied the record at \(position), or may have, and stands before a later one itself",
-                next:
-                    "varve status: quarantine the record that \(node) names; its block holds this one, and the other nodes go "
-                    + "on behind it")
+                "\(node) applied the record at \(position), or may have, and stands before a later one itself, whose block "
+                    + "holds this one: the other nodes go on behind it",
+                next: "varve quarantine --position \(later?.description ?? "POSITION") --config node.yaml")
         }
         guard alive.isEmpty else {
             throw refusal(

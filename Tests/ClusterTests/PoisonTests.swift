@@ -211,7 +211,7 @@ import VarveWire
             ])
             #expect(
                 refused.status == 1 && refused.text.contains("n2 applied the record at \(first)"), "\(refused.text)")
-            #expect(refused.text.contains("quarantine the record that n2 names"), "\(refused.text)")
+            #expect(refused.text.contains("varve quarantine --position \(last) --config"), "\(refused.text)")
             let looked = try runProgram([
                 "quarantine", "--position", "\(last)", "--config", nodes[0].configuration, "--json",
             ])

@@ -42,6 +42,15 @@ import VarveSimulation
         }
     }
 
+    /// Clusters that came to no end: records that end processes at several places, one of them the genesis; a log that ends
+    /// with a hole; records that expired before a block held them. What each is stands in docs/testing.md.
+    @Test(arguments: [
+        (1874, 1_000), (9721, 400), (2206, 2_000), (6329, 2_000), (9664, 4_000), (2499, 5_000), (3178, 8_000),
+    ])
+    func whatOnceCameToNoEndComesToOne(seed: UInt64, events: Int) {
+        #expect(Simulation.run(Options(seed: seed, events: events)).failure == nil)
+    }
+
     @Test func aSeedIsTheSameRunInEveryProcess() throws {
         var options = Options(seed: 11, events: 3_000)
         options.isTraced = true
