@@ -72,8 +72,8 @@ package struct LogWitnesses: Sendable {
             let found = try await log.read(at: witness.position.offset)
             if let found, found.offset == witness.position.offset {
                 if found.time == record.time, Digest(of: found.bytes) == record.digest { return nil }
-            } else if try await log.range().lowerBound > witness.position.offset {
-                // Expired.
+            } else if !(try await log.range().contains(witness.position.offset)) {
+                // Expired; or behind the end, which is lost and replaced by nothing.
                 continue
             }
             denied = denied ?? witness

@@ -164,8 +164,10 @@ import VarveStorage
         try await withScratch { path in
             let told = await withTaskGroup(of: VarveError?.self) { group in
                 for log in ["left", "right"] {
-                    let own = configuration(path, log: log)
-                    group.addTask {
+                    var own = configuration(path, log: log)
+                    // Two nodes of one id would clear away what the other tries the file system with.
+                    own.node.id = log
+                    group.addTask { [own] in
                         do {
                             let node = try await Node.start(own)
                             _ = try await node.submit(.put(into: "t", ["_id": .text(log)]))
