@@ -31,6 +31,11 @@ package struct ChainTrail: Sendable {
         }
     }
 
+    /// The last record that was applied; nil before the first.
+    package var newest: Position? {
+        marks.isEmpty ? nil : marks[oldest == 0 ? marks.count - 1 : oldest - 1].position
+    }
+
     /// nil when the position was not applied here, or is forgotten.
     package subscript(position: Position) -> Mark? {
         var low = 0

@@ -61,6 +61,7 @@ package struct WriterWatch: Sendable {
     }
 
     private struct Claim {
+        let position: Position
         let writer: UInt64
         let observed: Position
         let input: UInt64
@@ -110,18 +111,22 @@ package struct WriterWatch: Sendable {
             } else if header.input != 0 {
                 claims.append(
                     Claim(
-                        writer: header.writer, observed: header.observed, input: header.input, effect: header.effect))
+                        position: position, writer: header.writer, observed: header.observed, input: header.input,
+                        effect: header.effect))
             }
         }
         return reason
     }
 
-    /// Holds what scanned records claim against what was applied; claims about forgotten positions say nothing.
+    /// Holds what scanned records claim against what was applied; claims about forgotten positions say nothing, and a record
+    /// that was not applied may have been damaged on its way.
     package mutating func compare(with trail: ChainTrail) -> [Finding] {
         defer { claims.removeAll(keepingCapacity: true) }
         var findings: [Finding] = []
         for claim in claims {
-            guard let mark = trail[claim.observed] else { continue }
+            guard let newest = trail.newest, claim.position <= newest, let mark = trail[claim.observed] else {
+                continue
+            }
             if mark.input != claim.input {
                 findings.append(
                     .otherInput("writer \(Self.name(claim.writer)) had read other records up to \(claim.observed)"))

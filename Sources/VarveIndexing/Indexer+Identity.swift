@@ -65,7 +65,7 @@ extension Indexer {
         let present = present.withLock { $0 }
         while !Task.isCancelled && !isOver {
             do throws(VarveError) {
-                switch try await comparison(present) {
+                switch try await check(present).compare() {
                 case .same: counters.identityProved.add(1, ordering: .relaxed)
                 case .nothingHeld: counters.identityOpen.add(1, ordering: .relaxed)
                 case .other(let error):
@@ -87,72 +87,10 @@ extension Indexer {
         return nil
     }
 
-    private enum Comparison {
-        case same
-        /// Neither genesis nor the last applied record is still held.
-        case nothingHeld
-        case other(VarveError)
-    }
-
-    private func comparison(_ present: Present) async throws(VarveError) -> Comparison {
-        let (log, epoch) = (present.log, present.epoch)
-        var isProved = false
-        if let genesis = present.genesis {
-            let found = try await log.read(at: genesis.offset)
-            if let found, found.offset == genesis.offset {
-                if found != genesis {
-                    return .other(changed(present, genesis.offset, found, isGenesis: found.bytes != genesis.bytes))
-                }
-                isProved = true
-            } else if try await log.range().contains(genesis.offset) {
-                return .other(changed(present, genesis.offset, nil, isGenesis: true))
-            }
+    private func check(_ present: Present) -> IdentityCheck {
+        state.withLock {
+            IdentityCheck(present.log, present.epoch, genesis: present.genesis, tag: present.tag, $0.machine)
         }
-        let (applied, digest, time) = state.withLock {
-            ($0.machine.applied, $0.machine.recordDigest, $0.machine.logTime)
-        }
-        guard let applied, applied.epoch == epoch else { return isProved ? .same : .nothingHeld }
-        let found = try await log.read(at: applied.offset)
-        if let found, found.offset == applied.offset {
-            let isSame = found.time == time && Digest(of: found.bytes) == digest
-            return isSame ? .same : .other(changed(present, applied.offset, found, isGenesis: false))
-        }
-        let range = try await log.range()
-        if range.upperBound <= applied.offset {
-            return .other(
-                VarveError(
-                    .logBehind,
-                    "the log ends at \(Position(epoch, range.upperBound)), this node has read it up to \(applied). Nothing "
-                        + "of it was applied since. See docs/runbooks/log-behind-storage.md",
-                    next: "varve epoch plan --config node.yaml"))
-        }
-        if range.contains(applied.offset) { return .other(changed(present, applied.offset, nil, isGenesis: false)) }
-        // Expired: the next read-back proves it.
-        return isProved ? .same : .nothingHeld
-    }
-
-    /// Another log in its place, or the same one gone another way.
-    private func changed(
-        _ present: Present, _ offset: Offset, _ found: LogEntry?, isGenesis: Bool
-    ) -> VarveError {
-        var code = ErrorCode.logReplaced
-        var page = "log-replaced"
-        if !isGenesis, let found, case .record = Record.decode(found.bytes, tag: nil), isOurs(found.bytes, present) {
-            code = .logDiverged
-            page = "log-diverged"
-        }
-        return VarveError(
-            code,
-            "the log changed under this node: at \(Position(present.epoch, offset)) it no longer holds the record that was applied. "
-                + "Nothing of the other log was applied. See docs/runbooks/\(page).md",
-            next: "varve epoch plan --config node.yaml")
-    }
-
-    /// The genesis itself, or a record with its tag.
-    private func isOurs(_ bytes: Bytes, _ present: Present) -> Bool {
-        if bytes == present.genesis?.bytes { return true }
-        guard case .record(let record) = Record.decode(bytes, tag: present.tag) else { return false }
-        return record.header.type != .genesis
     }
 
     private func tell(_ suspicion: String) {

@@ -58,7 +58,7 @@ extension KafkaLog {
         }
     }
 
-    var identity: LogIdentity { state.withLock { $0.identity } }
+    var identity: PinnedRecords { state.withLock { $0.identity } }
     var condemned: VarveError? { state.withLock { $0.condemned } }
 
     /// Reads the pinned records again if something did not fit. A cluster that does not answer leaves the suspicion to
@@ -87,7 +87,7 @@ extension KafkaLog {
 
     /// Reads the pinned records again; whether they are there.
     @discardableResult
-    func prove(_ identity: LogIdentity) async -> Bool {
+    func prove(_ identity: PinnedRecords) async -> Bool {
         do throws(VarveError) {
             switch try await identity.check(connection, topic) {
             case .other(let error): condemn(error)

@@ -25,7 +25,7 @@ package final class KafkaLog: Log {
         var position: Int64 = 0
         /// With the stamp of its report.
         var expected: [Int64: (record: Bytes, stamp: UInt64)] = [:]
-        var identity = LogIdentity()
+        var identity = PinnedRecords()
         var proof = LogProof()
         /// What is read one by one before the first tail is what the node starts from; later it may be what is in question.
         var hadTail = false

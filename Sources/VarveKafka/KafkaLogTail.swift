@@ -151,7 +151,7 @@ package final class KafkaLogTail: LogTail {
                         next: "see docs/runbooks/log-gap.md")
                 }
                 return asked > range.upperBound
-                    ? LogIdentity.behind(log.topic, end: range.upperBound, seen: asked) : nil
+                    ? PinnedRecords.behind("topic \(log.topic)", end: range.upperBound, seen: asked) : nil
             } catch  where error.code == .logUnreachable {
                 guard (try? await Task.sleep(for: .milliseconds(200))) != nil else { return nil }
             } catch {

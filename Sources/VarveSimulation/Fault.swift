@@ -87,6 +87,12 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
     case poisonRecord
     case poisonHere
     case quarantineDies
+    // Logs lost under those who read them
+    case liveDeleted
+    case liveExchanged
+    case liveCopied
+    case liveCut
+    case oldLogLost
 
     package var name: String { String(describing: self) }
     package init?(name: some StringProtocol) {
@@ -144,6 +150,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonRecord: 30_000
         case .poisonHere: 8_000
         case .quarantineDies: 300_000
+        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 15_000
+        case .oldLogLost: 700_000
         }
     }
 
@@ -154,6 +162,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonRecord: 60_000
         case .poisonHere: 100_000
         case .strayFile, .collectorDies, .quarantineDies: 700_000
+        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 30_000
+        case .oldLogLost: 200_000
         default: isGrave ? 50_000 : 450_000
         }
     }
@@ -163,6 +173,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         switch self {
         case .strayFile, .collectorDies: [.collect]
         case .quarantineDies: [.poisonRecord, .poisonHere]
+        case .oldLogLost: [.migrate]
         default: []
         }
     }
@@ -176,10 +187,17 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
                 .logMirrored, .logDeleted, .targetLost, .retentionTooShort, .differingRead, .syncLies, .bitRot,
                 .fileDeleted,
                 .manifestRot, .manifestDeleted,
+            ] + Fault.live
+        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut, .oldLogLost:
+            [
+                .differingRead, .syncLies, .bitRot, .fileDeleted, .manifestRot, .manifestDeleted, .retentionTooShort,
             ]
         default: []
         }
     }
+
+    /// With one of them, nodes watch their log in every way.
+    static let live: [Fault] = [.liveDeleted, .liveExchanged, .liveCopied, .liveCut, .oldLogLost]
 
     /// Kinds after which nodes may stop for good, or records be gone: in few seeds only, so that the others check more.
     var isGrave: Bool {

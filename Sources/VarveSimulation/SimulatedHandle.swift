@@ -9,6 +9,8 @@ struct SimulatedHandle: LogWithKnownRecords, @unchecked Sendable {
     unowned let world: World
     let log: SimulatedLog
     let process: Process
+    /// What was read one by one.
+    var pins: HandlePins?
 
     var reference: LogReference { log.place }
     var recordBytesMax: Int { log.recordBytesMax }
@@ -43,7 +45,30 @@ struct SimulatedHandle: LogWithKnownRecords, @unchecked Sendable {
 
     func read(at offset: Offset) async throws(VarveError) -> LogEntry? {
         try await reach()
-        return log.held(from: offset.value).map { LogEntry($0.offset, $0.entry) }
+        let entry = log.held(from: offset.value).map { LogEntry($0.offset, $0.entry) }
+        if let entry { pins?.note(entry) }
+        return entry
+    }
+
+    /// What a broker says of times.
+    func first(notBefore time: Int64) async throws(VarveError) -> Int64? {
+        try await reach()
+        return log.first(notBefore: time)
+    }
+
+    func check(_ pins: PinnedRecords) async throws(VarveError) -> PinnedRecords.Verdict {
+        try await pins.check(
+            log.place.topic,
+            range: { () async throws(VarveError) in
+                try await reach()
+                return log.readable
+            },
+            read: { (offset) async throws(VarveError) in
+                try await reach()
+                return log.held(from: offset).flatMap {
+                    $0.offset == offset ? .init(LogEntry($0.offset, $0.entry)) : nil
+                }
+            })
     }
 
     func tail(from offset: Offset) async throws(VarveError) -> any LogTail {
@@ -66,7 +91,19 @@ struct SimulatedHandle: LogWithKnownRecords, @unchecked Sendable {
     fileprivate func reach() async throws(VarveError) {
         try await world.call(process)
         if log.isDeleted { throw VarveError(.logMissing, "\(log.place.topic) is not there") }
-        if !log.isLocal, world.brokerAwayUntil > world.now { throw VarveError(.logUnreachable, "no answer") }
+        if !log.isLocal, world.brokerAwayUntil > world.now || log.isSilent {
+            throw VarveError(.logUnreachable, "no answer")
+        }
+    }
+}
+
+/// Of the handle that a node reads by.
+// One simulation runs on one thread; the contract asks for Sendable.
+final class HandlePins: @unchecked Sendable {
+    private(set) var pins = PinnedRecords()
+
+    func note(_ entry: LogEntry) {
+        pins.note(first: entry.offset.value, last: entry.offset.value) { _ in .init(entry) }
     }
 }
 
@@ -139,7 +176,8 @@ struct SimulatedProvider: LogProvider, @unchecked Sendable {
             if log.holder == nil || log.holder?.isGone == true { world.recover(log) }
             log.holder = process
         }
-        return SimulatedHandle(world: world, log: log, process: process)
+        return SimulatedHandle(
+            world: world, log: log, process: process, pins: world.isWatching ? HandlePins() : nil)
     }
 
     func create(_ epoch: Epoch) async throws(VarveError) {

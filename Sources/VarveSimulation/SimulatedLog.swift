@@ -32,6 +32,10 @@ final class SimulatedLog {
     /// Everything below is readable, and survives.
     private(set) var synced: Int64 = 0
     var isDeleted = false
+    /// Its cluster never answers again.
+    var isSilent = false
+    /// It holds something else than was read.
+    var isExchanged = false
     /// Who has a local log open.
     var holder: Process?
     var recordBytesMax = 1 << 20
@@ -66,11 +70,24 @@ final class SimulatedLog {
         synced = end
     }
 
+    /// Another log of the same name, from its beginning on.
+    func exchange(with others: [Entry?]) {
+        isExchanged = true
+        entries = others
+        start = 0
+        synced = end
+    }
+
     /// After a power loss: the torn tail is cut.
     func tear(keeping records: Int) {
         let kept = min(end, synced + Int64(records))
         entries.removeLast(Int(end - kept))
         synced = kept
+    }
+
+    /// The first record that is not older than a time.
+    func first(notBefore time: Int64) -> Int64? {
+        readable.first { entries[Int($0)].map { $0.time >= time } ?? false }
     }
 
     /// The first record at or behind an offset that a reader gets.

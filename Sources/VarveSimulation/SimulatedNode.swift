@@ -82,6 +82,13 @@ final class SimulatedNode: @unchecked Sendable {
     var startedAt: Int64 = 0
     /// Read something else than the log holds: may differ, and must be found out.
     var isTainted = false
+    /// Read what its log had lost, of which storage knows nothing.
+    var hasReadLost = false
+    /// When its start began.
+    var beganAt: Int64 = 0
+    /// Where it stood when it began again by itself.
+    var goesOnFrom: Position?
+    var watch: LogWatch?
 
     var store: NodeStore!
     var places: LogPlaces!

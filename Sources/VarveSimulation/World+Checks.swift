@@ -65,6 +65,7 @@ extension World {
 
     /// It reads what was given up: not for long.
     private func checkZombie(_ node: SimulatedNode) {
+        if node.hasReadLost { return fail("nothing is applied of a log that is not storage's", node.name) }
         guard !node.isTainted, weather.lastBad + 15_000_000 < now else { return }
         if now - max(declaredAt, node.resumesAt) > 12_000_000 {
             fail("a node of an epoch that was given up stops", "\(node.name) still applies in epoch \(node.epoch)")
@@ -97,7 +98,7 @@ extension World {
         if let adopted = machine.adopted, adopted.position > applied {
             fail("adopted ≤ applied", "\(node.name): \(adopted.position) > \(applied)")
         }
-        if let log = node.log, applied.epoch == log.epoch, applied.offset.value >= log.end {
+        if let log = node.log, !log.isExchanged, applied.epoch == log.epoch, applied.offset.value >= log.end {
             return fail("applied < end", "\(node.name): \(applied), the log ends at \(log.end)")
         }
         var number = machine.adopted.map { $0.number.value + 1 } ?? 0
@@ -143,7 +144,7 @@ extension World {
 
     /// A manifest is about to be put: it says what the log says, and any other one of that block is the same.
     func published(_ manifest: Manifest, by node: SimulatedNode) {
-        guard !node.isTainted else { return }
+        guard !node.isTainted, !node.hasReadLost else { return }
         let number = Int(manifest.number.value)
         // Behind a declared end everything is off the chain.
         if isZombie(node), let end = reference.beginnings[Int(node.epoch.number) + 1],
@@ -276,6 +277,9 @@ extension World {
         case .logMissing where node.machine != nil && endsDeclared.contains(where: { $0 == node.epoch.next }): return
         // Another log stands in the place of the newest one, which is lost.
         case .logReplaced where isNewestMadeAnew: return
+        // Its epoch's log went once blocks held all of it.
+        case .logMissing where lostOldLog(node), .logReplaced where lostOldLog(node), .logBehind where lostOldLog(node):
+            return
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.

@@ -210,7 +210,8 @@ extension World {
         guard !node.isTainted else { return }
         if isZombie(node), reference.verdicts[id].map({ !same(decision, $0) }) ?? true {
             // Answered in good faith, behind an end that was declared: it can be salvaged.
-            return zombieAnswers[id] = node.epoch
+            if !node.hasReadLost { zombieAnswers[id] = node.epoch }
+            return
         }
         guard let verdict = reference.verdicts[id] else {
             return fail(

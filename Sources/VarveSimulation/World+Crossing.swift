@@ -94,6 +94,7 @@ extension World {
         if let handle = node.log, handle.holder === node.process { handle.holder = nil }
         node.log = (opened.log as? SimulatedHandle)?.log
         node.next = record.log.genesisOffset?.value ?? 0
+        if isWatching { watch(node, opened.log, opened.genesis) }
         node.readyAt = node.log?.readable.upperBound ?? 0
         node.writer = random.next()
         node.isOpen = true

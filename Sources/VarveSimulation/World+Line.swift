@@ -23,7 +23,7 @@ extension World {
     @discardableResult
     func append(_ bytes: Bytes, to target: SimulatedLog) -> Int64 {
         let offset = target.append(bytes, now: now)
-        if target === log {
+        if target === log, loss == nil {
             hear(offset)
         } else {
             note { "\(target.place.topic) takes \(offset), which nobody reads yet" }
@@ -58,8 +58,9 @@ extension World {
     }
 
     /// The oracle goes on in the log that a seal names.
-    private func follow(_ next: LogReference) {
+    func follow(_ next: LogReference) {
         epochsSealed += 1
+        cutOff()
         enter(next)
     }
 

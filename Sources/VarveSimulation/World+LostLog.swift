@@ -42,7 +42,7 @@ extension World {
         }
     }
 
-    private func entry(other i: Int) -> SimulatedLog.Entry {
+    func entry(other i: Int) -> SimulatedLog.Entry {
         let header = RecordHeader(
             type: i == 0 ? .genesis : .transaction, logTag: i == 0 ? .none : LogTag(raw: 5),
             id: Bytes16(high: 5, low: UInt64(i)))
@@ -50,7 +50,7 @@ extension World {
         return SimulatedLog.Entry(time: log.clock.time(at: now), bytes: record.encoded())
     }
 
-    private func entry(ours i: Int) -> SimulatedLog.Entry {
+    func entry(ours i: Int) -> SimulatedLog.Entry {
         let header = RecordHeader(type: .barrier, logTag: reference.tag, id: Bytes16(high: 6, low: UInt64(i)))
         return SimulatedLog.Entry(
             time: log.clock.time(at: now), bytes: Record(header: header, payload: Bytes()).encoded())

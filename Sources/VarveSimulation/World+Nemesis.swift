@@ -47,6 +47,7 @@ extension World {
             excused.insert(ErrorCode.logGap.rawValue)
         }
         strikeLog()
+        if isWatching { strikeLiveLog() }
         strikeOperators()
         strikeYard()
         if faults.occurs(.bitRot) { rot() }

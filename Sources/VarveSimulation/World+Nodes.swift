@@ -18,12 +18,14 @@ extension World {
 
     func fetch(_ node: SimulatedNode) {
         node.fetchScheduled = false
-        guard node.isRunning, node.isOpen, node.standing == nil, let log = node.log else { return }
+        guard node.isRunning, node.isOpen, node.standing == nil, node.watch?.isReading != true, let log = node.log
+        else { return }
         if brokerAwayUntil > now || node.fetchStoppedUntil > now {
             return schedule(fetch: node, after: max(brokerAwayUntil, node.fetchStoppedUntil) - now + 1000)
         }
         // Consuming waits while more is frozen than memory allows.
         if node.frozenBytes > plan.frozenBytesMax { return schedule(fetch: node, after: 50_000) }
+        if log.isSilent { return schedule(fetch: node, after: 1_000_000) }
         if log.isDeleted { return stop(node, VarveError(.logMissing, "\(log.place.topic) is gone")) }
         let range = log.readable
         if node.next < range.lowerBound {
@@ -46,6 +48,7 @@ extension World {
             if node.next >= node.readyAt { markReady(node) }
             return schedule(fetch: node)
         }
+        let held = records
         if faults.occurs(.damagedFetch) { records = damage(records) }
         if faults.occurs(.differingRead) { records = differ(records, node) }
         if poison.isOn {
@@ -53,10 +56,11 @@ extension World {
             if kept.count < records.count { offset = kept[kept.count - 1].offset.value + 1 }
             records = kept
         }
+        if node.watch != nil { return prove(node, records, held: held, upTo: offset) }
         apply(node, records, upTo: offset)
     }
 
-    private func apply(_ node: SimulatedNode, _ records: [NodeMachine.LoggedRecord], upTo offset: Int64) {
+    func apply(_ node: SimulatedNode, _ records: [NodeMachine.LoggedRecord], upTo offset: Int64) {
         let (before, epoch) = (node.machine.applied, node.epoch)
         let effects: [NodeMachine.Effect]
         do throws(VarveError) {
@@ -69,6 +73,13 @@ extension World {
         node.lastRecordAt = now
         if node.machine.applied != before, let applied = node.machine.applied { node.next = applied.offset.value + 1 }
         check(node, effects, of: records)
+        guard failure == nil else { return }
+        if node.watch == nil { return finish(node, effects, upTo: offset) }
+        judge(node) { [unowned self] in finish(node, effects, upTo: offset) }
+    }
+
+    /// What was applied is told to whoever waits for it.
+    private func finish(_ node: SimulatedNode, _ effects: [NodeMachine.Effect], upTo offset: Int64) {
         guard failure == nil else { return }
         if handle(node, effects) {
             // What does not decode is read again, three times.
@@ -337,6 +348,7 @@ extension World {
         }
         send(node)
         kick(flusher: node)
+        if isWatching { watchLog(node) }
         if node.standing != nil { lookBeyond(node) }
         guard node.isRunning else { return }
         schedule(fetch: node)
@@ -349,6 +361,8 @@ extension World {
         node.beats += 1
         if node.beats & 1 == 1 {
             checkEpoch(node)
+            if isWatching { lookOnward(node) }
+            guard node.isServing else { return }
             if poison.isOn { checkQuarantine(node) }
             write(heartbeat: node)
         }

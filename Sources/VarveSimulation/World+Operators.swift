@@ -85,6 +85,7 @@ extension World {
         operation = OperatorTask(
             kind: .bump(nil), epoch: reference.epoch, process: Process("operator"), holdsNodes: true)
         stopNodes()
+        settleLoss()
         push(.operate, after: 100_000)
     }
 
@@ -319,6 +320,7 @@ extension World {
     /// An operator has declared the end of an epoch: what it keeps is kept, what it gives up is stated.
     private func declared(_ record: EpochRecord) {
         guard let end = record.parentEnd, let ended = Epoch(Int(record.epoch.number) - 1) else { return }
+        if let loss, end.position.epoch == loss.log.epoch, end.position.offset.value >= loss.kept { settleLoss() }
         let before = reference.verdicts
         // A log that is gone cannot be read, so nobody may say how much was in it; of one that was changed nobody knows.
         let isGone = line.indices.contains(Int(ended.number)) && line[Int(ended.number)].log.isDeleted
@@ -381,6 +383,7 @@ extension World {
         isLogForeign = false
         isLogLossy = false
         isEndLost = false
+        loss = nil
     }
 
     /// The new log was begun behind this very end: what an earlier attempt left there is of another one.
@@ -418,6 +421,7 @@ extension World {
 
     /// A node that reads on behind an end that was declared while it stood still: for 10 s at most.
     func isZombie(_ node: SimulatedNode) -> Bool {
+        if node.hasReadLost { return true }
         guard node.machine != nil, !node.epochs.isEmpty, node.epoch < reference.epoch else { return false }
         guard endsDeclared.contains(node.epoch) else { return false }
         return !node.epochs.contains { $0.record.epoch > node.epoch && $0.record.began != .sealed }

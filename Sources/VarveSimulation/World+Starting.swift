@@ -18,6 +18,9 @@ extension World {
         process.die = { [unowned self] in crash(node, restartAfter: restartDelay()) }
         node.process = process
         node.phase = .starting
+        node.beganAt = now
+        node.hasReadLost = false
+        node.goesOnFrom = nil
         node.store = NodeStore(directory, node.name, self)
         if plan.nodes > 1, faults.occurs(.clusterUnknown) { node.knowsOtherCluster = false }
         node.places = places(of: process, knowsOther: node.knowsOtherCluster)
@@ -67,7 +70,11 @@ extension World {
         node.epochs = opened.epochs
         node.log = (opened.log as? SimulatedHandle)?.log
         node.next = opened.next.value
-        if reference.ending == nil, node.log === log, !checkHeld(by: node, opened.evidence) { return }
+        settleLoss()
+        if reference.ending == nil, node.log === log, !hadProvedBefore(node), !checkHeld(by: node, opened.evidence) {
+            return
+        }
+        if isWatching { watch(node, opened.log, opened.genesis) }
         checkHeld(node)
         guard failure == nil else { return }
         if poison.isOn { takeCaution(node) }
@@ -100,6 +107,7 @@ extension World {
             newest.map { reference.after($0.position)?.inputChain != node.machine.inputChain.value } ?? false
             && nodes.contains { $0.isTainted }
         checkLoaded(node)
+        if failure == nil { checkWentOn(node) }
         guard failure == nil else { return }
         declareEnd(node)
         guard node.isRunning else { return }
@@ -168,6 +176,17 @@ extension World {
         note { "\(node.name) stops: \(error.code) \(error.message)" }
         refused(node, error)
         node.phase = .stopped(error)
+        release(node, error)
+        if isWatching {
+            node.watch?.stoppedAt = now
+            askStorage(node)
+        }
+        let delay = Int64(random.within(500_000...20_000_000))
+        queueEvents.push(.restart(node: node.index), at: now + delay)
+    }
+
+    /// Whoever waits is told that the node goes no further.
+    func release(_ node: SimulatedNode, _ error: VarveError) {
         for i in node.running.indices { conclude(node, i, node.running[i].submission.step(.ended(error))) }
         sweep(node)
         for passing in node.passing {
@@ -176,7 +195,5 @@ extension World {
         }
         node.passing = []
         node.publication = nil
-        let delay = Int64(random.within(500_000...20_000_000))
-        queueEvents.push(.restart(node: node.index), at: now + delay)
     }
 }

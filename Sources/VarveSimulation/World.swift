@@ -137,6 +137,11 @@ final class World: @unchecked Sendable {
     /// That ever happened to a log: it is no copy of its blocks any more.
     var hasLostLogs = false
     var isEndLost = false
+    /// Nodes watch their log, which may be lost under them.
+    let isWatching: Bool
+    var loss: LiveLoss?
+    /// Sealed epochs whose logs are gone, as they may be.
+    var oldLogsLost: Set<Epoch> = []
     /// Of the newest declared end.
     var declaredAt: Int64 = 0
     /// Epochs that an operator has ended.
@@ -156,6 +161,7 @@ final class World: @unchecked Sendable {
         log = SimulatedLog(plan.place.reference(of: .first), .first, clocks[plan.place.clusterID]!)
         reference = Reference(database: .zero, genesis: .zero, settings: plan.settings)
         firstSettings = plan.settings
+        isWatching = !plan.isLocalLog && Fault.live.contains { [rates = faults.rates] in rates[Int($0.rawValue)] > 0 }
         poison.isOn =
             !plan.isLocalLog && [Fault.poisonRecord, .poisonHere].contains { faults.rates[Int($0.rawValue)] > 0 }
         if !plan.isFirstStart { begin() }
@@ -233,6 +239,7 @@ final class World: @unchecked Sendable {
         case .restart(let i):
             if operation?.holdsNodes == true { break }
             if nodes[i].stopped != nil {
+                if isWatching { checkNeeded(nodes[i]) }
                 end(nodes[i].process)
                 nodes[i].phase = .down
             }

@@ -67,6 +67,8 @@ import VarveModel
         var script = try Script()
         try script.append(.barrier, id: Bytes16(high: 1, low: 1))
         let mark = try #require(script.machine.trail[script.machine.applied!])
+        // Where the record stands that claims something.
+        try script.append(.barrier, id: Bytes16(high: 1, low: 2))
         func findings(input: UInt64, effect: UInt64, observed: Int64 = 1) -> [WriterWatch.Finding] {
             var watch = WriterWatch()
             #expect(
@@ -87,10 +89,25 @@ import VarveModel
                 == [.otherEffect(writer: 5, at: Position(.first, Offset(1)), isFirst: true)])
     }
 
+    @Test func aRecordThatWasNotAppliedMayHaveBeenDamagedOnItsWayAndClaimsNothing() throws {
+        var script = try Script()
+        try script.append(.barrier, id: Bytes16(high: 1, low: 1))
+        let mark = try #require(script.machine.trail[script.machine.applied!])
+        var watch = WriterWatch()
+        _ = scan(&watch, [logged(2, writer: 5, 1, observed: 1, input: mark.input, effect: mark.effect ^ 1)])
+        #expect(watch.compare(with: script.machine.trail) == [])
+        // Read again, it is whole.
+        try script.append(.barrier, id: Bytes16(high: 1, low: 2))
+        _ = scan(&watch, [logged(2, writer: 5, 1, observed: 1, input: mark.input, effect: mark.effect)])
+        #expect(watch.compare(with: script.machine.trail) == [])
+    }
+
     @Test func oneNodeWithOtherEffectsIsSuspectHoweverOftenItIsStartedAndTwoMeanThatThisNodeIsWrong() throws {
         var script = try Script()
         try script.append(.barrier, id: Bytes16(high: 1, low: 1))
         let mark = try #require(script.machine.trail[script.machine.applied!])
+        // Where the record stands that claims something.
+        try script.append(.barrier, id: Bytes16(high: 1, low: 2))
         var watch = WriterWatch()
         func say(_ writer: UInt64, _ sequence: UInt64) -> [WriterWatch.Finding] {
             _ = scan(

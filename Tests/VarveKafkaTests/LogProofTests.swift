@@ -1,4 +1,5 @@
 import Testing
+import VarveLog
 
 @testable import VarveKafka
 
