@@ -150,7 +150,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonRecord: 30_000
         case .poisonHere: 8_000
         case .quarantineDies: 300_000
-        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 15_000
+        case .liveDeleted, .liveExchanged: 30_000
+        case .liveCopied, .liveCut: 150_000
         case .oldLogLost: 700_000
         }
     }
@@ -162,7 +163,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonRecord: 60_000
         case .poisonHere: 100_000
         case .strayFile, .collectorDies, .quarantineDies: 700_000
-        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 30_000
+        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 45_000
         case .oldLogLost: 200_000
         default: isGrave ? 50_000 : 450_000
         }
@@ -188,10 +189,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
                 .fileDeleted,
                 .manifestRot, .manifestDeleted,
             ] + Fault.live
-        case .liveDeleted, .liveExchanged, .liveCopied, .liveCut, .oldLogLost:
-            [
-                .differingRead, .syncLies, .bitRot, .fileDeleted, .manifestRot, .manifestDeleted, .retentionTooShort,
-            ]
+        case .differingRead, .syncLies, .bitRot, .fileDeleted, .manifestRot, .manifestDeleted, .retentionTooShort:
+            Fault.live
         default: []
         }
     }
