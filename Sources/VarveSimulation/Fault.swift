@@ -151,7 +151,8 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonHere: 8_000
         case .quarantineDies: 300_000
         case .liveDeleted, .liveExchanged: 30_000
-        case .liveCopied, .liveCut: 150_000
+        case .liveCopied: 150_000
+        case .liveCut: 400_000
         case .oldLogLost: 700_000
         }
     }
