@@ -74,12 +74,15 @@ extension World {
         if node.machine.applied != before, let applied = node.machine.applied { node.next = applied.offset.value + 1 }
         check(node, effects, of: records)
         guard failure == nil else { return }
-        if node.watch == nil { return finish(node, effects, upTo: offset) }
-        judge(node) { [unowned self] in finish(node, effects, upTo: offset) }
+        let last = records.last.map { Position(epoch, $0.offset) }
+        if node.watch == nil { return finish(node, effects, last: last, upTo: offset) }
+        judge(node) { [unowned self] in finish(node, effects, last: last, upTo: offset) }
     }
 
     /// What was applied is told to whoever waits for it.
-    private func finish(_ node: SimulatedNode, _ effects: [NodeMachine.Effect], upTo offset: Int64) {
+    private func finish(
+        _ node: SimulatedNode, _ effects: [NodeMachine.Effect], last: Position?, upTo offset: Int64
+    ) {
         guard failure == nil else { return }
         if handle(node, effects) {
             // What does not decode is read again, three times.
@@ -89,9 +92,7 @@ extension World {
             }
         } else if node.isRunning {
             node.damagedReads = 0
-            if let last = records.last, node.machine.ending == nil,
-                node.machine.applied ?? .zero < Position(epoch, last.offset)
-            {
+            if let last, node.machine.ending == nil, node.machine.applied ?? .zero < last {
                 // The next record needs a block that cannot be read: it throws when it is the first.
                 return schedule(fetch: node)
             }
