@@ -25,14 +25,15 @@ import VarveTerminal
     /// The literals behind a label `next:`, and what stands behind `next: ` within a literal.
     static func nextSteps(_ source: String) -> [String] {
         // One text is often several literals.
-        let joined = source.replacing(/"\s*\+\s*"/, with: "")
+        let joined = source.replacing(/\\\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/, with: "\u{0}")
+            .replacing(/"\s*\+\s*"/, with: "")
         var steps: [String] = []
         for line in joined.matches(of: /next:\s*(?:[^"\n]*\?\s*)?"((?:[^"\\]|\\.)*)"(?:\s*:\s*"((?:[^"\\]|\\.)*)")?/) {
             steps.append(String(line.1))
             if let other = line.2 { steps.append(String(other)) }
         }
         for line in joined.matches(of: /"(?:[^"\\\n]|\\.)*next: ((?:[^"\\\n]|\\.)*)"/) { steps.append(String(line.1)) }
-        return steps.map { $0.replacing(/\\\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/, with: "\u{0}") }
+        return steps
     }
 
     /// The commands of a text, each up to the end of its sentence or clause; not where `varve` is the program in a sentence.
