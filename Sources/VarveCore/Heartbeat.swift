@@ -49,10 +49,13 @@ package struct Heartbeat: Sendable, Equatable {
         package var digest: Digest
         /// As the log has it.
         package var time: Int64
+        /// Of that log: a file that was copied from another database's storage says nothing of this one's.
+        package var log: LogTag
 
-        package init(digest: Digest, time: Int64) {
+        package init(digest: Digest, time: Int64, log: LogTag) {
             self.digest = digest
             self.time = time
+            self.log = log
         }
     }
 
@@ -87,7 +90,7 @@ package struct Heartbeat: Sendable, Equatable {
     /// null, 9: settings, 10: oldest block or null, 11: version, 12: address or null, 13: stopped or null, 14: trouble or
     /// null}`; while a migration is prepared, or when the configuration asserts an epoch, `15: proposal or null, 16:
     /// confirmation or null`; in the latter case `17: configured epoch`; once a record of the epoch is applied all of them, `17`
-    /// perhaps null, and `18: [digest, log time]` of it; then the CRC32C of these bytes, little-endian.
+    /// perhaps null, and `18: [digest, log time, log tag]` of it; then the CRC32C of these bytes, little-endian.
     package func encoded() -> Bytes {
         var w = CBORWriter(reservingCapacity: 256)
         let isMigrating = proposal != nil || confirmation != nil
@@ -137,9 +140,10 @@ package struct Heartbeat: Sendable, Equatable {
         }
         if let record {
             key(&w)
-            w.array(2)
+            w.array(3)
             w.byteString(record.digest)
             w.integer(record.time)
+            w.unsigned(record.log.raw)
         }
         let crc = w.bytes.withUnsafeBytes { crc32c($0) }
         return Bytes(w.bytes + (0..<4).map { UInt8(truncatingIfNeeded: crc >> (8 * $0)) })
@@ -223,8 +227,9 @@ package struct Heartbeat: Sendable, Equatable {
         }
         if fields == 19 {
             try key(18, &r)
-            guard try r.array() == 2 else { throw r.fault("no record") }
-            heartbeat.record = Applied(digest: try r.digest(), time: try r.integer())
+            guard try r.array() == 3 else { throw r.fault("no record") }
+            heartbeat.record = Applied(
+                digest: try r.digest(), time: try r.integer(), log: LogTag(raw: try r.unsigned()))
         }
         try r.expectEnd()
         return heartbeat

@@ -241,7 +241,7 @@ package struct NodeMachine: Sendable {
 
     /// What stands at the last applied position; nil before the epoch's first record.
     package var appliedRecord: Heartbeat.Applied? {
-        applied?.epoch == epoch ? Heartbeat.Applied(digest: recordDigest, time: logTime) : nil
+        applied?.epoch == epoch ? Heartbeat.Applied(digest: recordDigest, time: logTime, log: tag) : nil
     }
 
     /// Where a reader of the newest state stands.

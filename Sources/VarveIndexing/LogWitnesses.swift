@@ -22,12 +22,16 @@ package struct LogWitnesses: Sendable {
     package let all: [Witness]
 
     /// - Parameter covered: what the newest block and the log were compared up to.
-    package init(_ store: BlockStore, of epoch: Epoch, behind covered: Position?) throws(VarveError) {
+    package init(
+        _ store: BlockStore, of record: EpochRecord, _ database: DatabaseID, behind covered: Position?
+    ) throws(VarveError) {
+        let epoch = record.epoch
+        let tag = LogTag(database: database, genesis: record.log.genesis ?? .zero)
         var all: [Witness] = []
         for (node, bytes) in try store.heartbeats() {
             // A torn one says nothing.
             guard let heartbeat = try? Heartbeat.decode(bytes), let applied = heartbeat.applied, applied.epoch == epoch,
-                applied > covered ?? .zero
+                applied > covered ?? .zero, heartbeat.record?.log ?? tag == tag
             else { continue }
             all.append(Witness(node: node, position: applied, record: heartbeat.record))
         }

@@ -66,7 +66,7 @@ extension Opening {
                 return .unreachable("no connection to it is configured")
             }
             guard try await provider.probe(current.epoch) == .present else { return .missing }
-            let seen = try LogWitnesses(store, of: current.epoch, behind: startUp.newest?.last)
+            let seen = try LogWitnesses(store, of: current, database, behind: startUp.newest?.last)
             return .present(
                 try await withLog(provider, current.epoch) { (log) async throws(VarveError) in
                     let genesis = current.log.genesis ?? .zero

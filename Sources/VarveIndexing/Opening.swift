@@ -105,16 +105,32 @@ package struct Opening: Sendable {
         return next.flatMap { try? store.epochRecord($0) } != nil
     }
 
-    /// An earlier process of this node said that it had stopped in order, and others take its word for where it ended: it must
-    /// not stand there once this one answers, even if no heartbeat of its own is ever stored.
-    private func takeBackStop() throws(VarveError) {
+    /// This node can be seen from here on: whoever watches heartbeats finds that somebody has begun. An earlier process's word
+    /// that it had stopped in order, or stands before a record, must not stand there once this one answers; where that cannot
+    /// be taken back, it does not begin. That nothing can be written is no reason by itself: what is there is served.
+    private func announce(_ machine: NodeMachine) throws(VarveError) {
+        guard !node.isEmpty else { return }
         let name = BlockStore.heartbeatName(node)
-        guard let bytes = try store.objects.get(name), var standing = try? Heartbeat.decode(bytes),
-            standing.stopped != nil
-        else { return }
-        standing.stopped = nil
-        standing.counter += 1
-        try store.objects.overwrite(name, standing.encoded())
+        let standing = try store.objects.get(name).flatMap { try? Heartbeat.decode($0) }
+        var heartbeat = standing ?? Heartbeat(node: node, processStart: 0)
+        // Where it had come to stays: a start compares the log with it.
+        if standing == nil { heartbeat.epoch = machine.epoch }
+        heartbeat.counter += 1
+        heartbeat.stopped = nil
+        heartbeat.trouble = nil
+        do throws(VarveError) {
+            try store.objects.overwrite(name, heartbeat.encoded())
+        } catch {
+            guard standing?.stopped == nil, standing?.trouble != ErrorCode.poison.rawValue else { throw error }
+        }
+    }
+
+    /// Behind `announce`: a quarantine that came before it is read here, and one that comes later finds this node.
+    private func followQuarantine(_ machine: inout NodeMachine, _ blocks: BlockSet) throws(VarveError) {
+        let (epoch, open) = (machine.epoch, machine.open.number)
+        guard let found = try store.manifest(epoch, open)?.manifest, found.cut == .quarantine else { return }
+        try store.objects.persist(BlockStore.manifestName(epoch, open))
+        for case .stopped(let error) in try machine.step(.quarantine(open, found.last), reading: blocks) { throw error }
     }
 
     /// Proving and loading take their time, and this process may have stood still meanwhile: what is read behind an end that
@@ -140,7 +156,7 @@ package struct Opening: Sendable {
         // Before the log's end is asked for: nodes that run raise both.
         let seen =
             current.epoch == epochs.last?.record.epoch
-            ? try LogWitnesses(store, of: current.epoch, behind: loading.newest?.last) : nil
+            ? try LogWitnesses(store, of: current, format.database, behind: loading.newest?.last) : nil
         let log = try await openLog(current)
         do throws(VarveError) {
             let proof = try await LogProof(
@@ -151,8 +167,9 @@ package struct Opening: Sendable {
                 // Whoever put it may have died before its name was durable, and this node builds on it.
                 try store.objects.persist(BlockStore.manifestName(newest.last.epoch, newest.number))
             }
-            let loaded = try loading.load(settings: settings, genesis: proof.genesis)
-            try takeBackStop()
+            var loaded = try loading.load(settings: settings, genesis: proof.genesis)
+            try announce(loaded.machine)
+            try followQuarantine(&loaded.machine, loaded.blocks)
             try requireNotGivenUp(epochs)
             return OpenedDatabase(
                 machine: loaded.machine, blocks: loaded.blocks, log: log, store: store, places: places,

@@ -40,7 +40,8 @@ package struct EpochSurvey: Sendable {
 
     /// Where the log holds something else than a node had applied, though it fits all blocks.
     private func rewritten() async throws(VarveError) -> EpochPlan.Rewritten? {
-        let witnesses = try LogWitnesses(cold.store, of: cold.current.epoch, behind: cold.loading.newest?.last)
+        let witnesses = try LogWitnesses(
+            cold.store, of: cold.current, cold.database, behind: cold.loading.newest?.last)
         guard !witnesses.all.isEmpty, let log = try await cold.open(cold.current) else { return nil }
         do throws(VarveError) {
             let denied = try await witnesses.contradiction(in: log)

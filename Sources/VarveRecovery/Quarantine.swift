@@ -26,6 +26,8 @@ package struct Quarantine: Sendable {
         package var block: BlockNumber
         let frozen: FrozenBlock
         let previous: Digest
+        /// What each node's file said when this was found; nil where it could not be read.
+        let nodes: [String: Heartbeat?]
 
         /// What an operator repeats to say that this very record is meant.
         package var confirmation: String { String(digest.description.prefix(16)) }
@@ -101,7 +103,7 @@ package struct Quarantine: Sendable {
                 "the log holds no record at \(position)", next: "varve status: the node says the position itself")
         }
         let header = try header(of: entry, at: position)
-        let (witnesses, beyond) = try await peers(before: position, in: log)
+        let (nodes, witnesses, beyond) = try await peers(before: position, in: log)
         let loaded = try cold.loading.load(settings: Settings(), genesis: proof.genesis)
         var replay = Replay(machine: loaded.machine, blocks: loaded.blocks)
         try await log.forEachBatch(from: proof.next, to: position.offset) { (entries) throws(VarveError) in
@@ -119,7 +121,7 @@ package struct Quarantine: Sendable {
         return Finding(
             position: position, time: entry.time, type: header.type, id: header.id, bytes: entry.bytes.count,
             digest: Digest(of: entry.bytes), witnesses: witnesses.map(\.node), beyond: beyond, block: frozen.number,
-            frozen: frozen, previous: replay.machine.expectedPrevious)
+            frozen: frozen, previous: replay.machine.expectedPrevious, nodes: nodes)
     }
 
     private func header(of entry: LogEntry, at position: Position) throws(VarveError) -> RecordHeader {
@@ -144,13 +146,14 @@ package struct Quarantine: Sendable {
     /// Who stands before the record, and who is behind it.
     private func peers(
         before position: Position, in log: any Log
-    ) async throws(VarveError) -> (witnesses: [Heartbeat], beyond: [String]) {
+    ) async throws(VarveError) -> (nodes: [String: Heartbeat?], witnesses: [Heartbeat], beyond: [String]) {
         var witnesses: [Heartbeat] = []
         var beyond: [String] = []
         var others: [String] = []
         // Of those beyond: who stands before a later record, and makes no block.
         var standing: [String: Position] = [:]
-        for (node, heartbeat) in try await heartbeats() {
+        let nodes = try await heartbeats()
+        for (node, heartbeat) in nodes {
             guard let heartbeat else {
                 // Of a later version, or damaged: what it had applied is not known.
                 beyond.append(node)
@@ -201,7 +204,7 @@ package struct Quarantine: Sendable {
                     + "block once it is published",
                 next: "varve blocks flush, asked of a node that applied it by its --url")
         }
-        return (witnesses, beyond)
+        return (Dictionary(nodes.map { ($0.node, $0.1) }) { $1 }, witnesses, beyond)
     }
 
     /// Stands before a record of the open block that comes earlier: only that block takes it on, and would take this
@@ -292,10 +295,30 @@ package struct Quarantine: Sendable {
         }
         let manifest = finding.frozen.manifest(previous: finding.previous, files: files)
         await Means.breathe()
+        try requireNobodyNew(finding)
         if case .different = try cold.store.publishManifest(manifest) {
             throw stale("block \(finding.block) was published meanwhile", finding)
         }
         return manifest
+    }
+
+    /// Seconds or minutes have passed since nodes were asked, an operator's thinking among them. Whoever has begun or gone on
+    /// since says so in its file before it applies anything (`Opening`), and may have applied the record.
+    private func requireNobodyNew(_ finding: Finding) throws(VarveError) {
+        for (node, bytes) in try cold.store.heartbeats() {
+            let heartbeat = try? Heartbeat.decode(bytes)
+            if let known = finding.nodes[node], known == heartbeat { continue }
+            if let heartbeat, heartbeat.epoch == epoch, heartbeat.applied ?? .zero < finding.position,
+                heartbeat.stopped != nil || heartbeat.trouble == ErrorCode.poison.rawValue
+            {
+                continue
+            }
+            throw VarveError(
+                .planStale,
+                "node \(node) has begun or gone on since it was looked at, and may have applied the record at "
+                    + "\(finding.position), which is not quarantined. Nothing was changed",
+                next: "varve status, then ask again")
+        }
     }
 
     private func stale(_ what: String, _ finding: Finding) -> VarveError {

@@ -16,6 +16,8 @@ final class Process: @unchecked Sendable {
     /// Calls that it still makes before it dies by itself.
     var callsLeft: Int?
     var die: () -> Void = {}
+    /// The nodes' files that the directory showed when it was last asked.
+    var shownNodes: [String] = []
 
     init(_ name: String, node: Int? = nil) {
         self.name = name

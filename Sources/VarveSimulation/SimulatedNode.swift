@@ -123,9 +123,10 @@ final class SimulatedNode: @unchecked Sendable {
     var liveness = Liveness(own: "")
     var idleRule = IdleRule(retentionMs: nil, share: 0)
     var heartbeat: Heartbeat?
-    /// When this process first stored a heartbeat, and when last; nil while nobody can see it.
+    /// When this process first stored a heartbeat; nil while nobody can see it.
     var seenAt: Int64?
-    var beatAt: Int64?
+    /// What was quarantined while nobody could know of this process.
+    var strays: Set<Position> = []
     var beats = 0
     var isMigrating = false
     var isAnswering = false

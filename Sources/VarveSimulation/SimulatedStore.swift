@@ -214,7 +214,11 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
         try check(writing: false)
         let listed = directory.list(prefix)
         // An older state of the directory: what was added since is missing.
-        if let world, let before = directory.lastListed[prefix], world.faults.occurs(.listingStale) { return before }
+        if let world, let before = directory.lastListed[prefix], world.faults.occurs(.listingStale) {
+            if prefix == "nodes/" { process?.shownNodes = before }
+            return before
+        }
+        if prefix == "nodes/" { process?.shownNodes = listed }
         directory.lastListed[prefix] = listed
         return listed
     }
@@ -239,7 +243,10 @@ final class NodeStore: ObjectStore, @unchecked Sendable {
     func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) {
         try check(writing: true)
         directory.overwrite(name, bytes)
-        if let world { directory.writtenAt[name] = world.now }
+        if let world {
+            directory.writtenAt[name] = world.now
+            world.seen(name)
+        }
     }
 
     func remove(_ name: String) throws(VarveError) {

@@ -226,7 +226,6 @@ struct NodeShell: CrossingNode, MigratingNode, @unchecked Sendable {
     func announce(_ proposal: Heartbeat.Proposal?) async throws(VarveError) {
         try await world.call(process)
         node.heartbeat?.proposal = proposal
-        world.askedAt = world.now
         world.write(heartbeat: node)
         for other in world.nodes where other !== node {
             world.push(
@@ -237,6 +236,9 @@ struct NodeShell: CrossingNode, MigratingNode, @unchecked Sendable {
     func lookAtPeers() async throws(VarveError) -> [Liveness.Peer] {
         try await world.call(process)
         try world.look(node)
+        if let genesis = node.heartbeat?.proposal?.log.genesis {
+            world.looks[genesis, default: [:]][node.name] = world.now
+        }
         return node.liveness.peers
     }
 

@@ -91,7 +91,7 @@ extension World {
 
     /// A node starts with the newest log. Whatever stands in storage now must not contradict it; false when the run is over.
     func checkHeld(by node: SimulatedNode, _ evidence: String) -> Bool {
-        if let place = contradiction {
+        if let place = contradiction(among: node.process.shownNodes) {
             fail("a log that is not storage's is refused", "\(node.name) starts with it: \(evidence), not \(place)")
             return false
         }
@@ -109,7 +109,9 @@ extension World {
 
     /// What storage holds of the newest log, and the log has otherwise: a place in the newest block, or behind that the last
     /// record that a node's heartbeat names.
-    private var contradiction: String? {
+    /// - Parameter names: the nodes' files that the directory showed to who asks: a client of a network file system may be shown
+    ///   an older state of it, and nobody reads what no name leads to.
+    private func contradiction(among names: [String]) -> String? {
         let newest = newestManifest(of: log.epoch).flatMap { directory.objects[$0] }.flatMap {
             try? Manifest.decode($0.bytes)
         }
@@ -119,7 +121,7 @@ extension World {
                 return "what block \(newest.number) has at \(position)"
             }
         }
-        let said = directory.list("nodes/").compactMap { name in
+        let said = names.compactMap { name in
             directory.objects[name].flatMap { try? Heartbeat.decode($0.bytes) }
         }.filter { $0.record != nil && $0.applied?.epoch == log.epoch && $0.applied! > newest?.last ?? .zero }
         // Who agrees vouches for all before: a log changes from some place to its end.

@@ -387,9 +387,15 @@ extension World {
         heartbeat.trouble = node.standing == nil ? nil : ErrorCode.poison.rawValue
         heartbeat.adopted = node.machine.adopted.map { .init(number: $0.number, position: $0.position) }
         node.heartbeat = heartbeat
-        guard (try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())) != nil else { return }
+        try? node.store.overwrite("nodes/\(node.name).cbor", heartbeat.encoded())
+    }
+
+    /// A node's file was written: from then on others know of its process.
+    func seen(_ name: String) {
+        guard name.hasPrefix("nodes/"), let node = nodes.first(where: { name == "nodes/\($0.name).cbor" }) else {
+            return
+        }
         node.seenAt = node.seenAt ?? now
-        node.beatAt = now
     }
 
     func look(_ node: SimulatedNode) throws(VarveError) {

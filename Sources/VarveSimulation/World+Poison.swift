@@ -272,13 +272,17 @@ extension World {
 
     /// Nobody who lives, and could say so, has applied what is quarantined, and nobody was told that it was.
     private func isGivenUp(_ position: Position) -> Bool {
-        // Who lived when the command began to look, and ever since, was seen to live.
-        let began = poison.commands.min() ?? now
-        for node in nodes where node.isRunning && node.machine.applied ?? .zero >= position {
-            guard weather.lastBad < began, node.resumesAt < began, node.startedAt < began else {
-                isOver = true
+        for node in nodes where node.isUp {
+            // A heartbeat that is younger than the time for which a silent node is watched was seen to change, or is newer than
+            // the finding: the command has to heed it. A process of which nothing was heard for so long stands still, or
+            // storage takes nothing from it, and no command can know of it; it finds the quarantine out when it looks.
+            let heard = directory.writtenAt["nodes/\(node.name).cbor"] ?? .min / 2
+            guard now - heard < Liveness.watchMs * 1000 else {
+                node.strays.insert(position)
+                if node.isRunning, node.machine.applied ?? .zero >= position { isOver = true }
                 continue
             }
+            guard node.isRunning, node.machine.applied ?? .zero >= position else { continue }
             fail("what a living node has applied is not quarantined", "\(position), \(node.name) is beyond")
             return false
         }

@@ -12,6 +12,8 @@ extension World {
         guard !node.isUp else { return }
         node.life += 1
         forget(node)
+        node.seenAt = nil
+        node.strays = []
         let life = node.life
         let process = Process(node.name, node: node.index)
         if faults.occurs(.crashWhileStarting) { process.callsLeft = faults.below(.crashWhileStarting, 25) }
@@ -87,7 +89,6 @@ extension World {
         node.lastRecordAt = now - 3_600_000_000
         node.lastTick = now
         node.startedAt = now
-        (node.seenAt, node.beatAt) = (nil, nil)
         node.writer = random.next()
         node.sequence = 0
         node.isMigrating = false

@@ -146,8 +146,8 @@ final class World: @unchecked Sendable {
     var declaredAt: Int64 = 0
     /// Epochs that an operator has ended.
     var endsDeclared: Set<Epoch> = []
-    /// When a migration last asked the others.
-    var askedAt: Int64 = 0
+    /// When who migrates to a log, by its genesis, last looked which nodes live, by name.
+    var looks: [GenesisID: [String: Int64]] = [:]
     /// Answers of nodes that did not know yet that their epoch was given up.
     var zombieAnswers: [SubmissionID: Epoch] = [:]
     var epochsSealed = 0

@@ -48,11 +48,11 @@ import VarveModel
         var heartbeat = Heartbeat(node: "n-1", processStart: 1)
         let plain = heartbeat.encoded().array.dropLast(4)
         heartbeat.configuredEpoch = configured
-        heartbeat.record = Heartbeat.Applied(digest: Digest(Array(0..<32))!, time: 1000)
+        heartbeat.record = Heartbeat.Applied(digest: Digest(Array(0..<32))!, time: 1000, log: LogTag(raw: 7))
         let bytes = heartbeat.encoded()
         var expected: [UInt8] = [0xb3] + plain.dropFirst() + [0x0f, 0xf6, 0x10, 0xf6, 0x11]
         expected += configured == nil ? [0xf6] : [0x19, 0x01, 0x2c]
-        expected += [0x12, 0x82, 0x58, 0x20] + Array(0..<32) + [0x19, 0x03, 0xe8]
+        expected += [0x12, 0x83, 0x58, 0x20] + Array(0..<32) + [0x19, 0x03, 0xe8, 0x07]
         #expect(Array(bytes.array.dropLast(4)) == expected)
         #expect(try Heartbeat.decode(bytes) == heartbeat)
     }

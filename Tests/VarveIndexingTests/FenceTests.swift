@@ -70,6 +70,10 @@ import VarveStorage
         (heartbeat.applied, heartbeat.stopped) = (.zero, .zero)
         try store.objects.overwrite(BlockStore.heartbeatName("m"), heartbeat.encoded())
         let again = heartbeat
+        // This node, too, ended in order the last time.
+        var own = Heartbeat(node: "n", processStart: 1)
+        (own.applied, own.stopped) = (.zero, .zero)
+        try store.objects.overwrite(BlockStore.heartbeatName("n"), own.encoded())
         logs.interruptOnce(.creating) { [store] in
             var heartbeat = again
             heartbeat.stopped = nil

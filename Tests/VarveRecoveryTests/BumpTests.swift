@@ -583,7 +583,8 @@ extension Node {
             let end = try await scene.plan().recoverable
             var heartbeat = Heartbeat(node: "node-9", processStart: 1)
             (heartbeat.applied, heartbeat.stopped) = (end, end)
-            heartbeat.record = Heartbeat.Applied(digest: Digest(of: Bytes([1])), time: 1)
+            let tag = LogTag(database: cold.database, genesis: try #require(cold.current.log.genesis))
+            heartbeat.record = Heartbeat.Applied(digest: Digest(of: Bytes([1])), time: 1, log: tag)
             try cold.store.objects.overwrite(BlockStore.heartbeatName("node-9"), heartbeat.encoded())
             // The node that read the log to this end says that it is as it was: one that read wrong bytes says nothing.
             #expect(try await scene.plan().rewritten == nil)

@@ -241,6 +241,27 @@ import VarveStorage
         }
     }
 
+    /// An operator thinks for minutes before the word is given: a node that begins meanwhile may apply the record, and say yes.
+    @Test func aNodeThatBeganSinceItWasLookedAtIsHeeded() async throws {
+        try await Self.with { poisoned in
+            try await poisoned.withNode { node in try await until { node.status().error?.code == .poison } }
+            let cold = try poisoned.scene.cold()
+            let finding = try await poisoned.look()
+            let name = BlockStore.heartbeatName("other")
+            var other = Heartbeat(node: "other", processStart: 7)
+            try cold.store.objects.overwrite(name, other.encoded())
+            let error = await #expect(throws: VarveError.self) {
+                _ = try await Quarantine(cold).publish(finding)
+            }
+            #expect(error?.code == .planStale)
+            #expect(error?.message.contains("node other has begun") == true)
+            // One that stands before it too, or has stopped before it, has not applied it.
+            other.trouble = ErrorCode.poison.rawValue
+            try cold.store.objects.overwrite(name, other.encoded())
+            #expect(try await Quarantine(cold).publish(finding).last == poisoned.position)
+        }
+    }
+
     /// Records that end processes at different places: whoever stands before an earlier one has not applied the later, and is
     /// taken on by its block. Who stands before the genesis has applied nothing and says no position.
     @Test func aNodeThatStandsBeforeAnEarlierRecordNeedNotBeAsked() async throws {
