@@ -153,7 +153,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .liveDeleted, .liveExchanged: 30_000
         case .liveCopied: 150_000
         case .liveCut: 400_000
-        case .oldLogLost: 700_000
+        case .oldLogLost: 1_000_000
         }
     }
 
@@ -165,7 +165,7 @@ package enum Fault: UInt8, CaseIterable, Sendable, Comparable {
         case .poisonHere: 100_000
         case .strayFile, .collectorDies, .quarantineDies: 700_000
         case .liveDeleted, .liveExchanged, .liveCopied, .liveCut: 45_000
-        case .oldLogLost: 200_000
+        case .oldLogLost: 350_000
         default: isGrave ? 50_000 : 450_000
         }
     }
