@@ -79,7 +79,9 @@ struct EpochCommand {
             for line in plan.lines(GivenConfiguration(configurationPath).word) { try surroundings.output.line(line) }
         }
         // No way of ending the epoch mends that, so it is no part of the plan.
-        if let missing = try cold.missingFiles() { try surroundings.errors.line("damaged      \(surroundings.naming(missing))") }
+        if let missing = try cold.missingFiles() {
+            try surroundings.errors.line("damaged      \(surroundings.naming(missing))")
+        }
         return .success
     }
 
