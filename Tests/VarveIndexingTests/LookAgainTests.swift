@@ -47,6 +47,26 @@ import VarveStorage
         return opened
     }
 
+    @Test func aQuarantineThatComesWhileANodeStartsIsFollowed() async throws {
+        let first = try await begin()
+        #expect(try await open().machine.quarantined == nil)
+        let poison = Position(.first, Offset(1))
+        let skipped = Manifest(
+            database: first.machine.database, number: .first, previous: first.epochs[0].digest,
+            first: Position(.first, .zero), last: poison, logTime: 1, effectiveTime: 1,
+            systemTime: Instant(microseconds: 1_000), inputChain: .zero, effectChain: .zero, recordDigest: .zero,
+            horizon: .zero, anchors: [], cut: .quarantine, counts: .init(records: 2, transactions: 1),
+            settings: Settings(), tables: [])
+        let failures = Mutex<[any Error]>([])
+        places.interruptOnce(.probing) {
+            do {
+                _ = try store.objects.putIfAbsent(BlockStore.manifestName(.first, .first), skipped.encoded())
+            } catch { failures.withLock { $0.append(error) } }
+        }
+        #expect(try await open().machine.quarantined == poison)
+        #expect(failures.withLock(\.count) == 0)
+    }
+
     @Test func anEpochThatBeginsWhileItIsRefusedIsFollowed() async throws {
         let first = try await begin()
         let refused = await #expect(throws: VarveError.self) { try await open(1) }
