@@ -288,7 +288,8 @@ extension World {
         // It was away when its epoch was given up.
         case .epochStale where isZombie(node) || node.isTainted: return
         // The same, of an epoch whose log was lost: what excused that ended with the epoch.
-        case .logDiverged where isZombie(node), .logReplaced where isZombie(node), .logBehind where isZombie(node): return
+        case .logDiverged where isZombie(node), .logReplaced where isZombie(node), .logBehind where isZombie(node):
+            return
         // A disk that lied has lost a block that was durable, and the log of its ended epoch is lost as well.
         case .logMissing where isDoublyLost, .logReplaced where isDoublyLost, .logDiverged where isDoublyLost,
             .logBehind where isDoublyLost:
