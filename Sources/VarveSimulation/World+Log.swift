@@ -127,7 +127,7 @@ extension World {
             let header = RecordHeader(
                 type: .transaction, logTag: reference.tag,
                 id: Bytes16(high: 9, low: UInt64(faults.hitCount(.malformedTransaction))),
-                observed: Position(log.epoch, Offset(log.end - 1)))
+                observed: Position(log.epoch, Offset(max(0, log.end - 1))))
             let payloads: [[UInt8]] = [[], [0xff], [0xa2, 0, 1], [0xa2, 0x00, 0x41, 0x00, 0x01, 0x80]]
             return Record(header: header, payload: Bytes(payloads[faults.below(.malformedTransaction, 4)])).encoded()
         }

@@ -97,12 +97,22 @@ struct DashboardTests {
                 try browser.evaluate("document.getElementById('notes').textContent").contains("STORAGE_UNREACHABLE"))
 
             // It comes back with something else where the next block belongs.
+            let blocks = "\(directory)/storage/blocks/e0000/"
             try Data("no manifest".utf8).write(
                 to: URL(filePath: "\(directory)/away/blocks/e0000/b0000000000000001.cbor"))
             try FileManager.default.moveItem(atPath: "\(directory)/away", toPath: "\(directory)/storage")
+            try await browser.wait(for: "document.getElementById('notes').textContent.includes('BLOCK_CORRUPT')")
+            #expect(try browser.evaluate("document.body.dataset.state") == "degraded")
+
+            // Then with another block.
+            let first = try Data(contentsOf: URL(filePath: blocks + "b0000000000000000.cbor"))
+            var other = try Manifest.decode(Bytes(Array(first)))
+            other.number = BlockNumber(1)
+            try Data(other.encoded().array).write(
+                to: URL(filePath: blocks + "b0000000000000001.cbor"), options: .atomic)
             try await browser.wait(for: "document.body.dataset.state === 'stopped'")
             let notes = try browser.evaluate("document.getElementById('notes').textContent")
-            #expect(notes.contains("has stopped") && notes.contains("BLOCK_CORRUPT"))
+            #expect(notes.contains("has stopped") && notes.contains("DIVERGENCE"))
         }
     }
 

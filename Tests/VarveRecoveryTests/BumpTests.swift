@@ -245,12 +245,16 @@ extension Node {
                 try await node.submit(.put(into: "t", ["_id": "a", "n": 1]))
                 _ = try await node.flush(awaitAdoption: true, timeout: .seconds(10))
             }
+            let blocks = "\(scene.path)/storage/blocks/e0000"
             try await scene.withNode(epoch: 1) { (node: Node) async throws in
                 try await node.submit(.put(into: "t", ["_id": "d", "n": 4]))
+                // The block that ends with the seal.
+                for _ in 0..<6_000 where try FileManager.default.contentsOfDirectory(atPath: blocks).count < 2 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
             }
             #expect(try scene.cold().epochs.map(\.record.began) == [.initial, .sealed])
             // While the old log is there, nodes read it to its end.
-            let blocks = "\(scene.path)/storage/blocks/e0000"
             let last = try #require(try FileManager.default.contentsOfDirectory(atPath: blocks).max())
             try FileManager.default.removeItem(atPath: "\(blocks)/\(last)")
             #expect(try scene.cold().loading.current.epoch == .first)
