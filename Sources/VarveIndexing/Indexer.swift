@@ -289,10 +289,13 @@ package final class Indexer: Sendable {
     /// there.
     private func firstEnd(_ log: any Log, from start: Offset) async -> Offset? {
         while !Task.isCancelled {
-            if let range = try? await log.range(),
-                let end = try? await log.deliveredEnd(from: start, to: range.upperBound)
-            {
-                return end
+            if let range = try? await log.range() {
+                do throws(VarveError) {
+                    return try await log.deliveredEnd(from: start, to: range.upperBound)
+                } catch {
+                    // The tail meets it as well, and says so.
+                    guard error.code == .logUnreachable else { return range.upperBound }
+                }
             }
             try? await Task.sleep(for: .milliseconds(500))
         }
@@ -357,6 +360,8 @@ package final class Indexer: Sendable {
                 let left = unapplied(rest, epoch)
                 if left.count == rest.count { break }
                 rest = left
+                // What its senders say they had read was not compared.
+                isScanned = false
                 continue
             }
             // Fetched again three times: the fault may have been on the way.

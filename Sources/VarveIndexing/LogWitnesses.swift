@@ -73,7 +73,15 @@ package struct LogWitnesses: Sendable {
         for witness in all {
             if let denied, witness.position < denied.position { break }
             guard let record = witness.record else { continue }
-            let found = try await log.read(at: witness.position.offset)
+            let found: LogEntry?
+            do throws(VarveError) {
+                found = try await log.read(at: witness.position.offset)
+            } catch {
+                // Damage is no other record: whoever reads on is told of it.
+                guard error.code == .logCorrupt else { throw error }
+                continue
+            }
+            if let found, case .damaged = Record.decode(found.bytes, tag: nil) { continue }
             if let found, found.offset == witness.position.offset {
                 if found.time == record.time, Digest(of: found.bytes) == record.digest { return nil }
             } else if !(try await log.range().contains(witness.position.offset)) {

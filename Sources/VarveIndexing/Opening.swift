@@ -115,7 +115,11 @@ package struct Opening: Sendable {
         var heartbeat = standing ?? Heartbeat(node: node, processStart: 0)
         // Where it had come to stays: a start compares the log with it.
         if standing == nil { heartbeat.epoch = machine.epoch }
-        heartbeat.counter += 1
+        heartbeat.counter &+= 1
+        // What the process before it proposed, or said it could follow, is not this one's word.
+        heartbeat.proposal = nil
+        heartbeat.confirmation = nil
+        heartbeat.configuredEpoch = configuredEpoch
         heartbeat.stopped = nil
         heartbeat.trouble = nil
         do throws(VarveError) {
@@ -125,7 +129,8 @@ package struct Opening: Sendable {
         }
     }
 
-    /// Behind `announce`: a quarantine that came before it is read here, and one that comes later finds this node.
+    /// Behind `announce`: a quarantine that came before it is read here, and one that looks later finds this node. Between the
+    /// look of one and its manifest is an instant in which neither sees the other (docs/decisions/quarantine-block.md).
     private func followQuarantine(_ machine: inout NodeMachine, _ blocks: BlockSet) throws(VarveError) {
         let (epoch, open) = (machine.epoch, machine.open.number)
         guard let found = try store.manifest(epoch, open)?.manifest, found.cut == .quarantine else { return }
