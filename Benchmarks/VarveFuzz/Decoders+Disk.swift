@@ -43,10 +43,10 @@ extension Decoders {
             },
             Decoder(
                 name: "intent", source: .disk,
-                corpus: [GarbageCollection.Intent(["tables/t/a.arrow", "tables/t/b.arrow"]).encoded().array]
+                corpus: [GarbageIntent(["tables/t/a.arrow", "tables/t/b.arrow"]).encoded().array]
             ) { bytes in
-                guard let found = try? GarbageCollection.Intent.decode(Bytes(bytes)) else { return false }
-                guard (try? GarbageCollection.Intent.decode(found.encoded())) == found else {
+                guard let found = try? GarbageIntent.decode(Bytes(bytes)) else { return false }
+                guard (try? GarbageIntent.decode(found.encoded())) == found else {
                     throw Broken("decoded and encoded again it is another intent")
                 }
                 return true

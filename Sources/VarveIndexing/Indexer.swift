@@ -333,6 +333,7 @@ package final class Indexer: Sendable {
         var rest = entries
         var attempts = 0
         var isScanned = false
+        var hasWaited = false
         while !rest.isEmpty {
             let records = rest.map {
                 NodeMachine.LoggedRecord(offset: $0.offset, time: $0.time, bytes: $0.bytes)
@@ -351,9 +352,10 @@ package final class Indexer: Sendable {
                 }
             } catch {
                 guard try await waitForStorage(error) else { return nil }
+                hasWaited = true
                 continue
             }
-            published.withLock { $0.readTrouble = nil }
+            if hasWaited { published.withLock { $0.readTrouble = nil } }
             // Before anything of it is acknowledged.
             try await judge(state.withLock { watch.compare(with: $0.machine.trail) })
             guard let damaged = handle(effects) else {

@@ -21,8 +21,6 @@ package struct GarbageCollection: Sendable {
         package var wait: Duration?
     }
 
-    package typealias Intent = GarbageIntent
-
     private let store: BlockStore
     private let grace: Duration
 
@@ -65,7 +63,7 @@ package struct GarbageCollection: Sendable {
             try store.objects.remove(name)
         }
         let new = report.waiting.map(\.name).filter { !future.contains($0) }
-        if !new.isEmpty { try write(Intent(new)) }
+        if !new.isEmpty { try write(GarbageIntent(new)) }
         for name in report.garbage.claims {
             await Means.breathe()
             try store.objects.remove(name)
@@ -81,14 +79,14 @@ package struct GarbageCollection: Sendable {
 
     // MARK: Intents
 
-    private typealias Pending = (intent: Intent, name: String, age: Duration)
+    private typealias Pending = (intent: GarbageIntent, name: String, age: Duration)
 
     private func intents() throws(VarveError) -> [Pending] { try GarbageIntent.pending(in: store) }
 
     private func wait(_ pending: [Pending]) -> Duration? { pending.map { max(.zero, grace - $0.age) }.max() }
 
     /// On a full disk, which is when room is wanted most, a node gives up its reserve for it; it makes a new one later.
-    private func write(_ intent: Intent) throws(VarveError) {
+    private func write(_ intent: GarbageIntent) throws(VarveError) {
         do throws(VarveError) {
             _ = try store.objects.putIfAbsent(intent.name, intent.encoded())
         } catch {

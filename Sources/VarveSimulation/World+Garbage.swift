@@ -51,7 +51,7 @@ extension World {
         let files = directory.parts("tables/").flatMap { directory.list($0) }
         guard !files.isEmpty else { return }
         let names = (0...faults.below(.strayFile, 3)).map { _ in files[faults.below(.strayFile, files.count)] }
-        let intent = GarbageCollection.Intent(Array(Set(names)))
+        let intent = GarbageIntent(Array(Set(names)))
         note { "an intent names \(names)" }
         _ = directory.put(intent.name, intent.encoded(), by: "lost")
         directory.settle(intent.name)
@@ -103,7 +103,7 @@ extension World {
     /// An intent came to be.
     func intended(_ name: String, _ bytes: Bytes) {
         directory.writtenAt[name] = now
-        guard let intent = try? GarbageCollection.Intent.decode(bytes) else { return }
+        guard let intent = try? GarbageIntent.decode(bytes) else { return }
         for name in intent.names { yard.intended[name] = min(yard.intended[name] ?? now, now) }
     }
 
@@ -203,7 +203,7 @@ extension World {
             fail("garbage is collected", "\(name) is still there, \(adoptedBlocks) blocks are")
         }
         for name in directory.list("gc/") {
-            let names = directory.objects[name].flatMap { try? GarbageCollection.Intent.decode($0.bytes) }?.names ?? []
+            let names = directory.objects[name].flatMap { try? GarbageIntent.decode($0.bytes) }?.names ?? []
             if !names.contains(where: { directory.objects[$0] != nil }) {
                 fail("an intent goes once it is carried out", name)
             }

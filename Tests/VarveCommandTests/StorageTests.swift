@@ -19,15 +19,20 @@ import VarveModel
         return "blocks/e0000/b000000000000000\(block ?? 0).cbor"
     }
 
+    /// Three rows in a block, and an orderly end.
+    private func fillAndEnd(_ process: ChildProcess, _ url: String) async throws {
+        for id in 0..<3 {
+            let put = #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)"}]}}]}"#
+            #expect(try await varve(["tx", "-", "--url", url], input: put).code == 0)
+        }
+        #expect(try await varve("blocks", "flush", "--url", url).code == 0)
+        process.send(SIGTERM)
+        #expect(await process.wait() == .code(0))
+    }
+
     @Test func theNewestManifestIsMissedAndMadeAgain() async throws {
         try await withNode(yaml) { url, process, directory in
-            for id in 0..<3 {
-                let put = #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)"}]}}]}"#
-                #expect(try await varve(["tx", "-", "--url", url], input: put).code == 0)
-            }
-            #expect(try await varve("blocks", "flush", "--url", url).code == 0)
-            process.send(SIGTERM)
-            #expect(await process.wait() == .code(0))
+            try await fillAndEnd(process, url)
             let config = "\(directory)/node.yaml"
             #expect(try await varve("blocks", "verify", "--config", config).output.contains("all whole"))
 
@@ -58,13 +63,7 @@ import VarveModel
 
     @Test func whatIsNoFileDoesNotEndTheCheck() async throws {
         try await withNode(yaml) { url, process, directory in
-            for id in 0..<3 {
-                let put = #"{"ops":[{"put":{"table":"users","docs":[{"_id":"\#(id)"}]}}]}"#
-                #expect(try await varve(["tx", "-", "--url", url], input: put).code == 0)
-            }
-            #expect(try await varve("blocks", "flush", "--url", url).code == 0)
-            process.send(SIGTERM)
-            #expect(await process.wait() == .code(0))
+            try await fillAndEnd(process, url)
             let tables = "\(directory)/storage/tables/users"
             let files = entries(tables).filter { $0.hasSuffix(".arrow") }.sorted()
             try #require(files.count == 3)

@@ -211,7 +211,7 @@ private struct Yard: Sendable {
         // An intent that is wrong about what is there, of a collector that read an old state, say.
         let named = yard.file(2).name
         _ = try yard.objects.putIfAbsent(
-            GarbageCollection.Intent([named]).name, GarbageCollection.Intent([named]).encoded())
+            GarbageIntent([named]).name, GarbageIntent([named]).encoded())
         yard.objects.pass(.seconds(3600))
         #expect(try await yard.collect().removed.map(\.name) == [lost, lost + ".idx"])
         #expect(try yard.missing().isEmpty)
@@ -248,7 +248,7 @@ private struct Yard: Sendable {
             try yard.put(lost)
             // Written down by an earlier run, together with what the publisher will write: as bad as it can be.
             let own = yard.file(block, text).name
-            for intent in [GarbageCollection.Intent([lost, lost + ".idx"]), .init([own, own + ".idx"])] {
+            for intent in [GarbageIntent([lost, lost + ".idx"]), .init([own, own + ".idx"])] {
                 _ = try yard.objects.putIfAbsent(intent.name, intent.encoded())
             }
             yard.objects.pass(.seconds(1_000_000))

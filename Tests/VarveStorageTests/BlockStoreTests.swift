@@ -113,7 +113,7 @@ struct BlockStoreTests {
     func laggingListing(hidden: Int) throws {
         let sample = SampleStore()
         try sample.publishAll()
-        let store = BlockStore(LaggingStore(objects: sample.objects, hidden: hidden))
+        let store = BlockStore(AlteredStore(objects: sample.objects, hidden: hidden))
         let epochs = try store.epochRecords()
         #expect(epochs.map(\.record) == sample.epochs)
         let all = try sample.store.epochRecords()
@@ -270,7 +270,7 @@ struct BlockStoreTests {
         let encoded = try BlockFileWriter.encode(table: table, block: .first, rows: try randomRows(300, seed: 9))
         for place in [0, encoded.bytes.count / 2, encoded.bytes.count - 1] {
             let objects = MemoryObjectStore()
-            let store = BlockStore(FlippingStore(objects: objects, place: place))
+            let store = BlockStore(AlteredStore(objects: objects, flipped: place))
             #expect(code { try store.publishFile(encoded) } == .blockCorrupt)
             #expect(try objects.get(BlockSidecar.name(of: encoded.file)) == nil)
         }
@@ -305,35 +305,19 @@ struct BlockStoreTests {
     }
 }
 
-/// Lists all but the last names, as a directory that is shared over a network may for a while.
-private struct LaggingStore: ObjectStore {
+/// A store that is not quite what it should be.
+private struct AlteredStore: ObjectStore {
     let objects: MemoryObjectStore
-    let hidden: Int
+    /// Lists all but so many of the last names, as a directory that is shared over a network may for a while.
+    var hidden = 0
+    /// Keeps one bit of this byte the other way round, as a disk may.
+    var flipped: Int?
 
     var isShared: Bool { true }
     func list(_ prefix: String) throws(VarveError) -> [String] { try objects.list(prefix).dropLast(hidden) }
     func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
-        try objects.putIfAbsent(name, bytes)
-    }
-    func persist(_ name: String) throws(VarveError) { try objects.persist(name) }
-    func get(_ name: String) throws(VarveError) -> Bytes? { try objects.get(name) }
-    func size(of name: String) throws(VarveError) -> UInt64? { try objects.size(of: name) }
-    func open(_ name: String) throws(VarveError) -> (any ObjectContents)? { try objects.open(name) }
-    func overwrite(_ name: String, _ bytes: Bytes) throws(VarveError) { try objects.overwrite(name, bytes) }
-    func remove(_ name: String) throws(VarveError) { try objects.remove(name) }
-    func progress(of node: String) throws(VarveError) -> UInt64 { try objects.progress(of: node) }
-}
-
-/// A disk that keeps one bit of what it is given the other way round.
-private struct FlippingStore: ObjectStore {
-    let objects: MemoryObjectStore
-    let place: Int
-
-    var isShared: Bool { true }
-    func list(_ prefix: String) throws(VarveError) -> [String] { try objects.list(prefix) }
-    func putIfAbsent(_ name: String, _ bytes: Bytes) throws(VarveError) -> PutOutcome {
         var array = bytes.array
-        array[place] ^= 1
+        if let flipped { array[flipped] ^= 1 }
         return try objects.putIfAbsent(name, Bytes(array))
     }
     func persist(_ name: String) throws(VarveError) { try objects.persist(name) }
